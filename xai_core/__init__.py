@@ -1,0 +1,76 @@
+"""xai-core: an explainability workbench for Keras 3 image classifiers.
+
+The names below are the public ones. Each is imported when it is first used, so
+that `import xai_core` and `xai --help` do not wait for TensorFlow.
+"""
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xai_core.discovery import list_adapters, list_explainers
+    from xai_core.errors import XaiError
+    from xai_core.evidence import Evidence
+    from xai_core.hookspecs import hookimpl
+    from xai_core.images import read_picture
+    from xai_core.interfaces import Explainer, ModelAdapter
+    from xai_core.needs import Needs
+    from xai_core.preprocessing import Preprocessing
+    from xai_core.registry import Registry
+    from xai_core.study import Study
+    from xai_core.surgery import FeatureLayer
+    from xai_core.types import Comparison, Explanation, Prediction, Target
+
+_HOMES = {
+    "Comparison": "types",
+    "Evidence": "evidence",
+    "Explainer": "interfaces",
+    "Explanation": "types",
+    "FeatureLayer": "surgery",
+    "ModelAdapter": "interfaces",
+    "Needs": "needs",
+    "Prediction": "types",
+    "Preprocessing": "preprocessing",
+    "Registry": "registry",
+    "Study": "study",
+    "Target": "types",
+    "XaiError": "errors",
+    "hookimpl": "hookspecs",
+    "list_adapters": "discovery",
+    "list_explainers": "discovery",
+    "read_picture": "images",
+}
+
+__all__ = [
+    "Comparison",
+    "Evidence",
+    "Explainer",
+    "Explanation",
+    "FeatureLayer",
+    "ModelAdapter",
+    "Needs",
+    "Prediction",
+    "Preprocessing",
+    "Registry",
+    "Study",
+    "Target",
+    "XaiError",
+    "__version__",
+    "hookimpl",
+    "list_adapters",
+    "list_explainers",
+    "read_picture",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("xai-core")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"xai_core.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'xai_core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

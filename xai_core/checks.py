@@ -1,0 +1,71 @@
+"""Numbers that are not maps, told apart from those that are."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from xai_core.needs import Needs
+from xai_core.types import MapWarning
+from xai_core.typing import FloatArray, ScoreKind
+
+SATURATED = 1e-4
+"""A probability this near to 0 or 1 has lost its gradient: p (1 - p) scales every map."""
+
+VANISHED = 1e-20
+"""Gradients whose largest magnitude is below this carry nothing in float32."""
+
+_WHERE = MappingProxyType(
+    {
+        Needs.ACTIVATION_GRADIENTS: "at the target layer",
+        Needs.INPUT_GRADIENTS: "at the input",
+    }
+)
+
+
+def check_map(
+    raw: FloatArray,
+    *,
+    signed: bool,
+    peaks: Mapping[Needs, float],
+    score_kind: ScoreKind,
+    probability: float,
+) -> tuple[MapWarning, ...]:
+    """What is wrong with a map, if anything.
+
+    Args:
+        raw: The map (h, w).
+        signed: Whether the method's maps have two signs.
+        peaks: The largest magnitude in each gradient that the method read.
+        score_kind: The score that was differentiated.
+        probability: Of the explained class.
+    """
+    found = []
+    if score_kind == "probability" and min(probability, 1 - probability) < SATURATED:
+        found.append(
+            MapWarning(
+                "saturated",
+                f"the probability is {probability:.6f}, where its gradient all but vanishes; "
+                "explain the logit instead",
+            )
+        )
+    for need, peak in peaks.items():
+        if peak < VANISHED:
+            found.append(
+                MapWarning(
+                    "vanished-gradients",
+                    f"the gradient {_WHERE[need]} is 0 everywhere: the score does not react "
+                    "to it, or underflows on the way",
+                )
+            )
+    broken = int(np.count_nonzero(~np.isfinite(raw)))
+    if broken:
+        found.append(
+            MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite")
+        )
+    elif not raw.any():
+        why = "" if signed else ": what is left after the ReLU speaks against the class"
+        found.append(MapWarning("all-zero", f"the map is 0 everywhere{why}"))
+    elif raw.size > 1 and raw.min() == raw.max():
+        found.append(MapWarning("uniform", f"the map is {raw.flat[0]:.3g} everywhere"))
+    return tuple(found)

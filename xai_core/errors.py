@@ -1,0 +1,63 @@
+"""Every error xai-core raises on purpose, under one root.
+
+Each message says what was received, what was expected and what to do. The
+command line prints the message alone and exits with the class's `exit_code`.
+"""
+
+from typing import ClassVar
+
+
+class XaiError(Exception):
+    """The root: catch this to catch everything raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(XaiError):
+    """What was asked for does not exist or does not fit: nothing was run."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnknownNameError(UsageError):
+    """No explainer, adapter, scheme or family carries the name asked for."""
+
+
+class TargetError(UsageError):
+    """A class that the model does not have, or a name that fits several."""
+
+
+class LayerError(UsageError):
+    """A layer that does not exist, is no cut of the graph, or has no spatial extent."""
+
+
+class ParameterError(UsageError):
+    """An explainer's parameter that it does not have, or a value it cannot take."""
+
+
+class PictureError(XaiError):
+    """A picture that cannot be read, or that does not fit the model."""
+
+
+class ModelError(XaiError):
+    """A model that cannot be loaded, built or given its weights."""
+
+
+class SurgeryError(ModelError):
+    """A model whose graph cannot be read or cut."""
+
+
+class LabelsError(XaiError):
+    """Class names that cannot be read or do not fit the model's outputs."""
+
+
+class RegistryError(XaiError):
+    """Plugins that contradict each other or the interfaces."""
+
+
+class ExplainerError(XaiError):
+    """An explainer that raised, or returned what is not a map."""
+
+
+class UndeclaredNeedError(ExplainerError):
+    """An explainer that read evidence it had not declared in its `needs`."""

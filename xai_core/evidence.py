@@ -1,0 +1,92 @@
+"""What an explainer is given: its declared share of one pass, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from xai_core.errors import UndeclaredNeedError
+from xai_core.needs import Needs
+from xai_core.typing import Tensor
+
+
+class Oracle(Protocol):
+    """Answers what a perturbation or path method asks of the model."""
+
+    def scores(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Scores (M,) of images (M, H, W, C) for targets (M,)."""
+
+    def gradients(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Gradients (M, H, W, C) of those scores by the images."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence on N pictures, one target each.
+
+    Floating tensors are float32, or float64 when the model is. What the explainer
+    did not declare in its `needs` cannot be read.
+    """
+
+    explainer: str
+    declared: Needs
+    inputs: Tensor
+    """What the model was fed, (N, H, W, C), after preprocessing."""
+    targets: Tensor
+    """Class indices, int32 (N,)."""
+    score: Tensor
+    """The explained score S of each picture, (N,): a logit unless the study says otherwise."""
+    readings: Mapping[Needs, Tensor]
+    oracle: Oracle
+
+    @property
+    def activations(self) -> Tensor:
+        """The target layer's output A, (N, h, w, K)."""
+        return self._read(Needs.ACTIVATIONS)
+
+    @property
+    def activation_gradients(self) -> Tensor:
+        """dS/dA, (N, h, w, K)."""
+        return self._read(Needs.ACTIVATION_GRADIENTS)
+
+    @property
+    def input_gradients(self) -> Tensor:
+        """dS/dx, (N, H, W, C)."""
+        return self._read(Needs.INPUT_GRADIENTS)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Ask for the scores of other pictures.
+
+        Args:
+            images: (N, M, H, W, C): M variants of each of the N inputs.
+
+        Returns:
+            Scores (N, M), each for the target of its own input.
+        """
+        self._require(Needs.QUERIES)
+        return self._ask(images, gradients=False)
+
+    def gradients(self, images: Tensor) -> Tensor:
+        """Ask for dS/dx at other pictures: (N, M, H, W, C) in, the same shape out."""
+        self._require(Needs.QUERIES)
+        return self._ask(images, gradients=True)
+
+    def _read(self, need: Needs) -> Tensor:
+        self._require(need)
+        return self.readings[need]
+
+    def _require(self, need: Needs) -> None:
+        if need not in self.declared:
+            raise UndeclaredNeedError(
+                f"explainer {self.explainer!r} reads {need.name}, which its needs "
+                f"({self.declared!r}) do not declare; add Needs.{need.name} to them"
+            )
+
+    def _ask(self, images: Tensor, *, gradients: bool) -> Tensor:
+        from keras import ops
+
+        count, variants = images.shape[:2]
+        flat = ops.reshape(images, (count * variants, *images.shape[2:]))
+        targets = ops.repeat(self.targets, variants)
+        if gradients:
+            return ops.reshape(self.oracle.gradients(flat, targets), images.shape)
+        return ops.reshape(self.oracle.scores(flat, targets), (count, variants))

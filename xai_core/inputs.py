@@ -1,0 +1,147 @@
+"""How a picture becomes a model's input: its size, its fit, its preprocessing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from xai_core.errors import SurgeryError, UsageError
+from xai_core.images import Fit, Picture, Region, fit_picture
+from xai_core.interfaces import ModelAdapter
+from xai_core.preprocessing import Preprocessing, scheme
+from xai_core.surgery import Graph
+from xai_core.surgery.preparation import rescales_itself
+from xai_core.typing import FloatArray
+
+PreprocessLike: TypeAlias = str | Callable[[FloatArray], FloatArray] | Preprocessing | None
+"""A scheme's name, a callable on float RGB 0..255 (N, h, w, c), or None: the family's."""
+
+_FALLBACK_SIZE = (224, 224)
+_GUESS = "a guess"
+
+
+@dataclass(frozen=True)
+class Input:
+    """How a picture becomes the model's input."""
+
+    size: tuple[int, int]
+    channels: int
+    dtype: str
+    fit: Fit
+    preprocessing: Preprocessing
+    reason: str
+    """Why this preprocessing: whose it is, or that it is a guess."""
+    preprocessing_is_guessed: bool
+    size_is_guessed: bool
+
+    def prepare(self, pictures: Sequence[Picture]) -> tuple[FloatArray, list[Region]]:
+        """Fit and preprocess pictures into one batch (N, h, w, c), float32 or wider.
+
+        Raises:
+            UsageError: the preprocessing does not keep the shape, or makes NaN.
+        """
+        fitted = [fit_picture(each, self.size, self.channels, self.fit) for each in pictures]
+        wide = np.float64 if self.dtype == "float64" else np.float32
+        raw = np.stack([pixels for pixels, _ in fitted]).astype(wide)
+        batch = np.asarray(self.preprocessing.apply(raw))
+        if batch.shape != raw.shape or not np.isfinite(batch).all():
+            raise UsageError(
+                f"preprocessing {self.preprocessing.name!r} made {batch.dtype} {batch.shape} of "
+                f"{raw.dtype} {raw.shape}; expected the same shape and finite numbers"
+            )
+        return batch.astype(wide), [region for _, region in fitted]
+
+
+def _input_shape(graph: Graph) -> tuple[int | None, int | None, int]:
+    """Height, width and channels; height and width may be open."""
+    shape = graph.shapes[graph.input]
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise SurgeryError(
+            f"the input of {graph.name!r} has shape {shape}; expected pictures, (batch, height, "
+            "width, channels), with 1 or 3 channels, channels last"
+        )
+    for step in graph.steps:
+        if getattr(step.operation, "data_format", None) == "channels_first":
+            raise SurgeryError(
+                f"layer {step.path!r} of {graph.name!r} has its channels first; expected channels "
+                "last. Build the model with keras.config.set_image_data_format('channels_last')."
+            )
+    return shape[1], shape[2], shape[3]
+
+
+def _input_size(
+    graph: Graph,
+    shape: tuple[int | None, int | None, int],
+    asked: tuple[int, int] | None,
+    adapter: ModelAdapter,
+) -> tuple[tuple[int, int], bool]:
+    """The size pictures are brought to, and whether it is a guess."""
+    height, width, _ = shape
+    if height is not None and width is not None:
+        if asked is not None and tuple(asked) != (height, width):
+            raise UsageError(
+                f"received size {asked[0]}x{asked[1]}; {graph.name!r} takes {height}x{width} "
+                "(height x width) only. Leave the size out."
+            )
+        return (height, width), False
+    if asked is not None:
+        if min(asked) < 1:
+            raise UsageError(f"received size {asked[0]}x{asked[1]}; expected at least 1x1")
+        return asked, False
+    default = adapter.input_size or _FALLBACK_SIZE
+    return (height or default[0], width or default[1]), adapter.input_size is None
+
+
+def choose_input(
+    graph: Graph,
+    adapter: ModelAdapter,
+    *,
+    size: tuple[int, int] | None,
+    fit: Fit | None,
+    preprocess: PreprocessLike,
+) -> Input:
+    """Decide how pictures become the model's input: as asked for, else as the family does.
+
+    Raises:
+        SurgeryError: the model's input is no picture.
+        UsageError: what was asked for does not fit the model.
+    """
+    shape = _input_shape(graph)
+    chosen, reason = _choose_preprocessing(graph, preprocess, adapter)
+    whole, size_is_guessed = _input_size(graph, shape, size, adapter)
+    channels = shape[2]
+    if channels == 1 and chosen.name in ("caffe", "torch"):
+        raise UsageError(
+            f"preprocessing {chosen.name!r} is for 3 channels and {graph.name!r} takes 1; "
+            "expected none, unit or tf, or a callable of your own"
+        )
+    return Input(
+        size=whole,
+        channels=channels,
+        dtype=graph.input_dtype,
+        fit=fit or adapter.fit,
+        preprocessing=chosen,
+        reason=reason,
+        preprocessing_is_guessed=reason == _GUESS,
+        size_is_guessed=size_is_guessed,
+    )
+
+
+def _choose_preprocessing(
+    graph: Graph,
+    asked: PreprocessLike,
+    adapter: ModelAdapter,
+) -> tuple[Preprocessing, str]:
+    if isinstance(asked, str):
+        return scheme(asked), "as asked for"
+    if isinstance(asked, Preprocessing):
+        return asked, "as asked for"
+    if asked is not None:
+        name = getattr(asked, "__name__", type(asked).__name__)
+        return Preprocessing(name, asked, "a callable of yours"), "as asked for"
+    if rescales_itself(graph):
+        return scheme("none"), "the model rescales its input itself"
+    if adapter.preprocessing is not None:
+        return adapter.preprocessing, f"that of the family {adapter.name}"
+    return scheme("unit"), _GUESS

@@ -1,0 +1,92 @@
+"""The two interfaces that plugins implement."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from xai_core.needs import Needs
+from xai_core.typing import Tensor
+
+if TYPE_CHECKING:
+    import keras
+
+    from xai_core.evidence import Evidence
+    from xai_core.images import Fit
+    from xai_core.preprocessing import Preprocessing
+    from xai_core.surgery import FeatureLayer, Graph
+
+
+class Explainer(ABC):
+    """A method that turns evidence into attribution maps.
+
+    Subclass it as a frozen dataclass whose fields, all with defaults, are the
+    method's parameters. `docs` of a method name its paper and equation.
+    """
+
+    name: ClassVar[str]
+    """What users type: lower case, digits, `-` and `+`."""
+    needs: ClassVar[Needs]
+    """All that `explain` reads; a read beyond it raises `UndeclaredNeedError`."""
+    signed: ClassVar[bool] = False
+    """Whether negative values speak against the class; drawn on a scale centred at 0."""
+
+    @abstractmethod
+    def explain(self, evidence: "Evidence") -> Tensor:
+        """Compute the maps of a batch.
+
+        Args:
+            evidence: What `needs` declares, for N pictures and one target each.
+
+        Returns:
+            Maps of shape (N, h, w), a floating dtype, any resolution, unnormalised;
+            a tensor of the Keras backend or a NumPy array. The map of a picture must
+            not depend on the others in the batch.
+        """
+
+
+class ModelAdapter(ABC):
+    """What the core must know of a family of models.
+
+    A family is asked by name (`xai explain --model vgg16`) or recognised in a
+    model that the user brings, nested backbones included.
+    """
+
+    name: str
+    """What users type: lower case, digits and `-`."""
+    summary: str
+    """One line for `xai list adapters`."""
+    rank: int = 0
+    """Adapters are asked whether they match from the highest rank down."""
+    input_size: tuple[int, int] | None
+    """Height and width the family was trained at; None where there is no such thing."""
+    preprocessing: "Preprocessing | None"
+    """What turns RGB 0..255 into the family's input; None where that is not known."""
+    fit: "Fit"
+    """How a picture of another shape is brought to the input size."""
+
+    @abstractmethod
+    def build(self, weights: str) -> "keras.Model":
+        """Make the family's own model.
+
+        Args:
+            weights: `imagenet`, `random`, or the path of a weights file.
+
+        Raises:
+            ModelError: the weights cannot be had; says what to download or pass.
+        """
+
+    @abstractmethod
+    def matches(self, graph: "Graph") -> bool:
+        """Whether the model, or a backbone inside it, is of this family, by its structure."""
+
+    @abstractmethod
+    def feature_layers(self, graph: "Graph") -> "Sequence[FeatureLayer]":
+        """Layers to explain at, shallow to deep, as paths of `graph`; the last is the default.
+
+        Called on graphs that match. The stride of each is the family's own statement,
+        which the conformance tests hold against the shapes.
+        """
+
+    @abstractmethod
+    def labels(self, classes: int) -> Sequence[str] | None:
+        """The names of the classes, when a model with that many outputs has the family's own."""

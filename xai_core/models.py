@@ -1,0 +1,128 @@
+"""From what a user names, a family, a file or a model in memory, to a Keras model."""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import keras
+
+from xai_core.errors import ModelError, UnknownNameError, UsageError
+from xai_core.registry import Registry
+
+ModelLike: TypeAlias = str | os.PathLike[str] | keras.Model
+"""A family's name, the path of a `.keras` or `.h5` file, or a model in memory."""
+
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and where it came from."""
+
+    model: keras.Model
+    source: str
+    """The family's name, the file's path, or `in memory`."""
+    weights: str
+    """`imagenet`, `random`, a weights file's path, or `its own`."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether its weights were drawn, not learnt."""
+        return self.weights == "random"
+
+
+def load_model(source: ModelLike, weights: str | None, registry: Registry) -> LoadedModel:
+    """Load or build a model.
+
+    Args:
+        source: What to load.
+        weights: For a family only: `imagenet` (the default), `random`, or a file.
+        registry: Where families are looked up.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        UsageError: it does not exist, or weights were given for a model that has its own.
+    """
+    if isinstance(source, str) and source in registry.adapters:
+        chosen = weights or "imagenet"
+        model = registry.adapter(source).build(chosen)
+        return LoadedModel(model, source, chosen)
+    if weights is not None:
+        raise UsageError(
+            f"weights {weights!r} were given for a model that has its own; expected them only "
+            f"with a family's name: {', '.join(registry.adapters)}"
+        )
+    if isinstance(source, keras.Model):
+        return LoadedModel(source, "in memory", "its own")
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError(
+            f"received a {type(source).__name__} as the model; expected a family's name, the path "
+            "of a .keras or .h5 file, or a keras.Model"
+        )
+    path = Path(source)
+    if path.suffix.lower() not in _SUFFIXES and not path.exists():
+        raise UnknownNameError(
+            f"no model is called {os.fspath(source)!r}; expected a family, one of "
+            f"{', '.join(registry.adapters)}, or the path of a .keras or .h5 file"
+        )
+    return LoadedModel(_read_file(path), str(path), "its own")
+
+
+def _read_file(path: Path) -> keras.Model:
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "not there"
+        raise ModelError(
+            f"model file {str(path)!r} is {what}; expected a file saved by model.save('name.keras')"
+            + (" (a SavedModel folder is not a Keras 3 model)" if path.is_dir() else "")
+        )
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ModelError(
+            f"model file {str(path)!r} does not end in .keras or .h5; expected a file saved by "
+            "model.save('name.keras')"
+        )
+    if path.suffix.lower() == ".keras" and not zipfile.is_zipfile(path):
+        raise ModelError(
+            f"model file {str(path)!r} is no .keras archive, or is cut short; expected a file "
+            "saved by model.save('name.keras')"
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ModelError(
+            f"Keras cannot load {str(path)!r}: {_first_line(error)}. A model with layers or "
+            "functions of your own, or a Lambda, must be loaded in Python, by code you trust, "
+            "and passed on: xai_core.Study(model)"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{str(path)!r} holds a {type(model).__name__}; expected a keras.Model")
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
+
+
+class WeightsRecord:
+    """The hash of a model's weights, which notices when they change."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._first = hash_weights(model)
+
+    def sha256(self) -> str | None:
+        """The hash, or None when the weights are not those of the beginning any more."""
+        return self._first if hash_weights(self._model) == self._first else None
+
+
+def hash_weights(model: keras.Model) -> str:
+    """SHA-256 over every variable's path, shape, dtype and values, in the model's order."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        values = keras.ops.convert_to_numpy(variable.value)
+        digest.update(f"{variable.path} {values.shape} {values.dtype}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,27 @@
+"""What an explainer must be given; the planner runs the union over all of them."""
+
+from enum import Flag, auto
+
+
+class Needs(Flag):
+    """A declaration of the evidence that an explainer reads.
+
+    The planner computes the union of what the chosen explainers declare, once,
+    and hands each of them its own share: a read beyond it is an error.
+    """
+
+    NOTHING = 0
+    ACTIVATIONS = auto()
+    """The target layer's output A, (N, h, w, K)."""
+    ACTIVATION_GRADIENTS = auto()
+    """dS/dA, (N, h, w, K): one backward pass through the head alone."""
+    INPUT_GRADIENTS = auto()
+    """dS/dx, (N, H, W, C): one backward pass through the whole model."""
+    QUERIES = auto()
+    """May ask for the score, or its gradient, of pictures of its own making."""
+
+    LAYER = ACTIVATIONS | ACTIVATION_GRADIENTS
+    """Either of the two means that a target layer is resolved."""
+
+
+__all__ = ["Needs"]

@@ -1,0 +1,49 @@
+"""Answers to what perturbation and path methods ask, in batches of one compiled shape."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keras import ops
+
+from xai_core.needs import Needs
+from xai_core.probe import Reading
+from xai_core.typing import Tensor
+
+QUERY_BATCH = 32
+"""Pictures to a batch: shorter batches are padded, so that one program serves them all."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Answers an explainer's questions in batches of one compiled shape."""
+
+    read: Callable[[Tensor, Tensor, Needs, None], Reading]
+    """Runs one pass over a batch."""
+
+    def scores(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Scores (M,) of images (M, H, W, C) for targets (M,)."""
+        return self._ask(images, targets, Needs.NOTHING, lambda reading: reading.score[:, 0])
+
+    def gradients(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Gradients (M, H, W, C) of those scores by the images."""
+        return self._ask(
+            images,
+            targets,
+            Needs.INPUT_GRADIENTS,
+            lambda reading: reading.per_target[0][Needs.INPUT_GRADIENTS],
+        )
+
+    def _ask(
+        self, images: Tensor, targets: Tensor, needs: Needs, pick: Callable[[Reading], Tensor]
+    ) -> Tensor:
+        answers = []
+        for start in range(0, images.shape[0], QUERY_BATCH):
+            batch = images[start : start + QUERY_BATCH]
+            wanted = targets[start : start + QUERY_BATCH]
+            real = batch.shape[0]
+            missing = QUERY_BATCH - real
+            batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
+            wanted = ops.pad(wanted, [(0, missing)])
+            reading = self.read(batch, wanted[:, None], needs, None)
+            answers.append(pick(reading)[:real])
+        return ops.concatenate(answers, axis=0)

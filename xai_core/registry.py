@@ -1,0 +1,222 @@
+"""Which explainers and adapters there are, and which distribution each comes from."""
+
+import dataclasses
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, Generic, Self, TypeVar
+
+import pluggy
+
+from xai_core import hookspecs
+from xai_core.errors import RegistryError, UnknownNameError
+from xai_core.interfaces import Explainer, ModelAdapter
+from xai_core.needs import Needs
+from xai_core.surgery import Graph
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9+-]*")
+
+Item = TypeVar("Item", Explainer, ModelAdapter)
+
+
+class PluginWarning(UserWarning):
+    """A plugin that was left out, and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a plugin comes from."""
+
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin:
+    """Something that implements the hooks: a module or an object."""
+
+    source: Source
+    hooks: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry(Generic[Item]):
+    """One explainer or adapter, and where it comes from."""
+
+    item: Item
+    source: Source
+
+
+@dataclasses.dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be used."""
+
+    source: Source
+    entry_point: str
+    reason: str
+
+
+class Registry:
+    """The explainers and adapters of some plugins, by name. It does not change.
+
+    Args:
+        plugins: Whatever implements the hooks.
+        broken: Plugins that were found and could not be loaded.
+
+    Raises:
+        RegistryError: two plugins offer the same name, or one breaks the interface.
+    """
+
+    def __init__(self, plugins: Iterable[Plugin], broken: Iterable[BrokenPlugin] = ()) -> None:
+        contributions = [(plugin.source, *_contributions(plugin)) for plugin in plugins]
+        self.broken: tuple[BrokenPlugin, ...] = tuple(broken)
+        self.explainers: Mapping[str, Entry[Explainer]] = _by_name(
+            "explainer", [Entry(e, source) for source, mine, _ in contributions for e in mine]
+        )
+        self.adapters: Mapping[str, Entry[ModelAdapter]] = _by_name(
+            "adapter", [Entry(a, source) for source, _, mine in contributions for a in mine]
+        )
+
+    @classmethod
+    def discover(cls) -> Self:
+        """Load every plugin installed under the entry-point group `xai_core`.
+
+        A plugin that cannot be loaded is left out with a `PluginWarning`.
+        """
+        plugins, broken = [], []
+        for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda each: each.name):
+            source = _source(point)
+            try:
+                plugin = Plugin(source, point.load())
+                _contributions(plugin)
+            except Exception as error:  # noqa: BLE001 - anyone's code runs at import
+                broken.append(BrokenPlugin(source, point.value, f"{type(error).__name__}: {error}"))
+                warnings.warn(
+                    f"plugin {point.value!r} of {source} was left out: {broken[-1].reason}",
+                    PluginWarning,
+                    stacklevel=2,
+                )
+            else:
+                plugins.append(plugin)
+        return cls(plugins, broken)
+
+    def explainer(self, name: str) -> Explainer:
+        """Look an explainer up; `UnknownNameError` names those that are near."""
+        return _look_up("explainer", name, self.explainers)
+
+    def adapter(self, name: str) -> ModelAdapter:
+        """Look an adapter up; `UnknownNameError` names those that are near."""
+        return _look_up("adapter", name, self.adapters)
+
+    def adapter_for(self, graph: Graph) -> ModelAdapter:
+        """The adapter of highest rank that recognises the model.
+
+        Raises:
+            UnknownNameError: none does; the built-in plugins have one that always does.
+        """
+        ranked = sorted(
+            (entry.item for entry in self.adapters.values()),
+            key=lambda adapter: (-adapter.rank, adapter.name),
+        )
+        for adapter in ranked:
+            if adapter.matches(graph):
+                return adapter
+        raise UnknownNameError(
+            f"no adapter recognises {graph.name!r}; expected at least the fall-back of the "
+            "built-in plugins: is the distribution xai-core installed whole?"
+        )
+
+    def source_of(self, explainer: Explainer) -> Source:
+        """The distribution an explainer comes from, or the module of one that is in none."""
+        entry = self.explainers.get(explainer.name)
+        if entry is not None and type(entry.item) is type(explainer):
+            return entry.source
+        return Source(f"module {type(explainer).__module__}", "")
+
+
+def _contributions(plugin: Plugin) -> tuple[list[Explainer], list[ModelAdapter]]:
+    """What one plugin offers, each held to its interface.
+
+    Each plugin has a manager of its own, so that what it offers is known to be its.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin.hooks)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise RegistryError(
+            f"{plugin.source}: {error}; expected only the hooks xai_explainers and xai_adapters"
+        ) from error
+    explainers = list(chain.from_iterable(manager.hook.xai_explainers()))
+    adapters = list(chain.from_iterable(manager.hook.xai_adapters()))
+    if not explainers and not adapters:
+        raise RegistryError(
+            f"{plugin.source} offers neither explainers nor adapters; expected a function "
+            "xai_explainers or xai_adapters marked with @xai_core.hookimpl"
+        )
+    for explainer in explainers:
+        _check(plugin.source, explainer, Explainer)
+        if not isinstance(getattr(explainer, "needs", None), Needs):
+            raise RegistryError(
+                f"{plugin.source}: explainer {explainer.name!r} declares needs = "
+                f"{getattr(explainer, 'needs', None)!r}; expected a value of xai_core.Needs"
+            )
+    for adapter in adapters:
+        _check(plugin.source, adapter, ModelAdapter)
+    return explainers, adapters
+
+
+def _check(source: Source, item: Any, interface: type) -> None:
+    if not isinstance(item, interface):
+        raise RegistryError(
+            f"{source} offers {item!r}; expected an instance of xai_core.{interface.__name__}"
+        )
+    if not dataclasses.is_dataclass(item) or not type(item).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise RegistryError(
+            f"{source}: {type(item).__name__} is no frozen dataclass; expected "
+            "@dataclass(frozen=True), with the parameters as its fields"
+        )
+    name = getattr(item, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RegistryError(
+            f"{source}: {type(item).__name__} has the name {name!r}; expected lower case "
+            "letters, digits, - and +"
+        )
+
+
+def _by_name(kind: str, entries: Iterable[Entry[Item]]) -> Mapping[str, Entry[Item]]:
+    found: dict[str, Entry[Item]] = {}
+    for entry in sorted(entries, key=lambda each: each.item.name):
+        name = entry.item.name
+        if name in found:
+            raise RegistryError(
+                f"the {kind} {name!r} is offered twice, by {found[name].source} and by "
+                f"{entry.source}; uninstall one, or rename it there"
+            )
+        found[name] = entry
+    return MappingProxyType(found)
+
+
+def _look_up(kind: str, name: str, entries: Mapping[str, Entry[Item]]) -> Item:
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.4)
+        raise UnknownNameError(
+            f"no {kind} is called {name!r}"
+            + (f"; near it: {', '.join(near)}" if near else "")
+            + f". There are: {', '.join(entries) or 'none'}"
+        )
+    return entries[name].item
+
+
+def _source(point: EntryPoint) -> Source:
+    if point.dist is None:
+        return Source(point.value, "")
+    return Source(point.dist.name, point.dist.version)
