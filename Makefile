@@ -42,7 +42,7 @@ bench: .venv/.ready ## time the gradient core
 
 clean: ## remove what the targets made, all but .venv
 	@rm -rf out build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	@find xai_core plugins tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------
 # Setting up. A name on PATH proves nothing: a Python counts when it runs and fits.

@@ -60,9 +60,7 @@ def check_map(
             )
     broken = int(np.count_nonzero(~np.isfinite(raw)))
     if broken:
-        found.append(
-            MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite")
-        )
+        found.append(MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite"))
     elif not raw.any():
         why = "" if signed else ": what is left after the ReLU speaks against the class"
         found.append(MapWarning("all-zero", f"the map is 0 everywhere{why}"))

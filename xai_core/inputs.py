@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -42,8 +42,8 @@ class Input:
             UsageError: the preprocessing does not keep the shape, or makes NaN.
         """
         fitted = [fit_picture(each, self.size, self.channels, self.fit) for each in pictures]
-        wide = np.float64 if self.dtype == "float64" else np.float32
-        raw = np.stack([pixels for pixels, _ in fitted]).astype(wide)
+        wide: type[np.floating[Any]] = np.float64 if self.dtype == "float64" else np.float32
+        raw: FloatArray = np.stack([pixels for pixels, _ in fitted]).astype(wide)
         batch = np.asarray(self.preprocessing.apply(raw))
         if batch.shape != raw.shape or not np.isfinite(batch).all():
             raise UsageError(

@@ -15,6 +15,7 @@ from xai_core.registry import Registry
 ModelLike: TypeAlias = str | os.PathLike[str] | keras.Model
 """A family's name, the path of a `.keras` or `.h5` file, or a model in memory."""
 
+IN_MEMORY = "in memory"
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
@@ -27,6 +28,11 @@ class LoadedModel:
     """The family's name, the file's path, or `in memory`."""
     weights: str
     """`imagenet`, `random`, a weights file's path, or `its own`."""
+
+    @property
+    def title(self) -> str:
+        """What to call it on a figure: the family, the file's name, or the model's own."""
+        return self.model.name if self.source == IN_MEMORY else Path(self.source).name
 
     @property
     def is_random(self) -> bool:
@@ -56,7 +62,7 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
             f"with a family's name: {', '.join(registry.adapters)}"
         )
     if isinstance(source, keras.Model):
-        return LoadedModel(source, "in memory", "its own")
+        return LoadedModel(source, IN_MEMORY, "its own")
     if not isinstance(source, (str, os.PathLike)):
         raise UsageError(
             f"received a {type(source).__name__} as the model; expected a family's name, the path "

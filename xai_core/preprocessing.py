@@ -41,9 +41,7 @@ SCHEMES: Mapping[str, Preprocessing] = MappingProxyType(
         for scheme in (
             Preprocessing("none", lambda images: images, "RGB 0..255 as it is"),
             Preprocessing("unit", lambda images: images / images.dtype.type(255), "RGB 0..1"),
-            Preprocessing(
-                "tf", lambda images: images / images.dtype.type(127.5) - 1, "RGB -1..1"
-            ),
+            Preprocessing("tf", lambda images: images / images.dtype.type(127.5) - 1, "RGB -1..1"),
             Preprocessing("caffe", _caffe, "BGR less the ImageNet mean, not scaled"),
             Preprocessing("torch", _torch, "RGB 0..1, less the mean, over the deviation"),
         )

@@ -1,12 +1,13 @@
 """Answers to what perturbation and path methods ask, in batches of one compiled shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keras import ops
 
 from xai_core.needs import Needs
-from xai_core.probe import Reading
+from xai_core.probe import AT_INPUT, Reading
+from xai_core.surgery import Step
 from xai_core.typing import Tensor
 
 QUERY_BATCH = 32
@@ -17,7 +18,7 @@ QUERY_BATCH = 32
 class Queries:
     """Answers an explainer's questions in batches of one compiled shape."""
 
-    read: Callable[[Tensor, Tensor, Needs, None], Reading]
+    read: Callable[[Tensor, Tensor, Needs, Sequence[Step]], Reading]
     """Runs one pass over a batch."""
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -30,7 +31,7 @@ class Queries:
             images,
             targets,
             Needs.INPUT_GRADIENTS,
-            lambda reading: reading.per_target[0][Needs.INPUT_GRADIENTS],
+            lambda reading: reading.per_target[0][Needs.INPUT_GRADIENTS, AT_INPUT],
         )
 
     def _ask(
@@ -44,6 +45,6 @@ class Queries:
             missing = QUERY_BATCH - real
             batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
             wanted = ops.pad(wanted, [(0, missing)])
-            reading = self.read(batch, wanted[:, None], needs, None)
+            reading = self.read(batch, wanted[:, None], needs, ())
             answers.append(pick(reading)[:real])
         return ops.concatenate(answers, axis=0)

@@ -179,7 +179,8 @@ def _check(source: Source, item: Any, interface: type) -> None:
         raise RegistryError(
             f"{source} offers {item!r}; expected an instance of xai_core.{interface.__name__}"
         )
-    if not dataclasses.is_dataclass(item) or not type(item).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    parameters = getattr(item, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
         raise RegistryError(
             f"{source}: {type(item).__name__} is no frozen dataclass; expected "
             "@dataclass(frozen=True), with the parameters as its fields"

@@ -3,25 +3,20 @@
 import platform
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from functools import reduce
 from importlib.metadata import PackageNotFoundError, version
-from operator import or_
 from typing import Any, TypeAlias
 
 import keras
-import numpy as np
 
-from xai_core.checks import check_map
-from xai_core.errors import ExplainerError, LayerError, UsageError, XaiError
-from xai_core.evidence import Evidence
-from xai_core.images import Fit, Picture, Region, read_picture
+from xai_core.errors import ExplainerError, LayerError, UsageError
+from xai_core.images import Fit
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
-from xai_core.probe import Probe, Reading, backend
-from xai_core.queries import Queries
+from xai_core.planner import PictureLike, Plan, predict_one, run_plan
+from xai_core.probe import Probe, Reading
+from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
 from xai_core.surgery import (
     FeatureLayer,
@@ -35,24 +30,14 @@ from xai_core.surgery import (
     read_out,
     resolve_layer,
 )
-from xai_core.targets import Classes, TargetLike, Wanted, make_classes
-from xai_core.types import (
-    ClassScore,
-    Comparison,
-    Explanation,
-    Failure,
-    MapWarning,
-    Method,
-    Prediction,
-    Target,
-)
-from xai_core.typing import FloatArray, ScoreKind, Tensor
+from xai_core.targets import Classes, TargetLike, make_classes
+from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
+from xai_core.typing import ScoreKind, Tensor
 
 EMBEDDED = "efficientnet-lite0"
 """The model that comes with the install."""
 
-PictureLike: TypeAlias = Any
-"""A path, a PIL image, an array of RGB or grey 0..255, or a `Picture`."""
+DEFAULT_METHODS = ("grad-cam", "grad-cam++", "saliency")
 
 MethodLike: TypeAlias = str | Explainer
 """An explainer's name, or one of your own making."""
@@ -113,17 +98,22 @@ class Study:
             units, self.adapter.labels(units) if labels is None else labels
         )
         self._layer: Step | None = None if layer is None else resolve_layer(graph, layer)
-        self._warnings = tuple(
+        self.warnings: tuple[MapWarning, ...] = tuple(
             _study_warnings(self._loaded, self._readout, self.input)
         )
         self._weights = WeightsRecord(self._loaded.model)
-        self._probes: dict[tuple[Needs, str | None], Probe] = {}
+        self._probes: dict[tuple[Needs, tuple[str, ...]], Probe] = {}
         self._lock = threading.Lock()
 
     @property
     def model(self) -> keras.Model:
         """The model as it was given or loaded."""
         return self._loaded.model
+
+    @property
+    def name(self) -> str:
+        """What to call the model: the family's name, the file's, or the model's own."""
+        return self._loaded.title
 
     @property
     def graph(self) -> Graph:
@@ -155,10 +145,7 @@ class Study:
             picture: A path, a PIL image or an array of RGB 0..255.
             top: How many; a model with fewer classes shows them all.
         """
-        source = _as_picture(picture)
-        images, _ = self._prepare([source])
-        reading = self._read(images, np.full((1, 1), -1, np.int32), Needs.NOTHING, None)
-        return self._prediction(source, reading, 0, top)
+        return predict_one(self, picture, top)
 
     def explain(
         self, picture: PictureLike, method: MethodLike = "grad-cam", *, target: TargetLike = None
@@ -180,149 +167,68 @@ class Study:
 
     def compare(
         self,
-        picture: PictureLike,
-        methods: Sequence[MethodLike] = ("grad-cam", "grad-cam++", "saliency"),
-        targets: Sequence[TargetLike] = (None,),
+        pictures: PictureLike | Sequence[PictureLike],
+        methods: MethodLike | Sequence[MethodLike] = DEFAULT_METHODS,
+        targets: TargetLike | Sequence[TargetLike] = (None,),
         *,
         top: int | None = None,
+        layers: str | Sequence[str] = (),
+        batch: int = 8,
+        progress: Progress = silent,
     ) -> Comparison:
-        """Make the maps of several methods for several classes of one picture.
+        """Make the maps of every method for every class, layer and picture.
 
-        One pass is run for all of them. A method that fails leaves a `Failure` in its
-        cells; the others are made all the same.
+        Each batch of pictures takes one pass, whatever the number of methods, classes
+        and layers. What fails leaves a `Failure` in its place; the rest is made all the same.
 
         Args:
-            picture: A path, a PIL image or an array of RGB 0..255.
+            pictures: One picture or a list of them: paths, PIL images, arrays of RGB 0..255.
             methods: Explainers, by name or as instances.
             targets: Classes, by index or name; None is the predicted class.
             top: The classes of highest score, in place of `targets`.
+            layers: Target layers, in any order; by default the study's own.
+            batch: Pictures to a pass.
+            progress: Told what runs and how much is done.
+
+        Raises:
+            XaiError: what was asked for does not fit the model; nothing was run.
         """
-        explainers = [self._explainer(method) for method in _as_list("methods", methods)]
-        if top is None:
-            wanted = tuple(self.classes.find(each) for each in _as_list("targets", targets))
-        else:
-            wanted = self.classes.ranked(top)
-        source = _as_picture(picture)
-        images, regions = self._prepare([source])
-        needs = reduce(or_, (explainer.needs for explainer in explainers), Needs.NOTHING)
-        layer = self._target_layer() if needs & Needs.LAYER else None
-        codes = np.asarray([[each.code for each in wanted]], np.int32)
-        reading = self._read(images, codes, needs, layer)
-        cells = [
-            cell
-            for column, each in enumerate(wanted)
-            for explainer in explainers
-            for cell in self._explain(
-                explainer, layer, each, column, images, reading, [source], regions
-            )
-        ]
-        return Comparison(tuple(cells), self._prediction(source, reading, 0, top=5))
-
-    def _explain(
-        self,
-        explainer: Explainer,
-        layer: Step | None,
-        wanted: Wanted,
-        column: int,
-        images: Tensor,
-        reading: Reading,
-        pictures: Sequence[Picture],
-        regions: Sequence[Region],
-    ) -> list[Explanation | Failure]:
-        """One method and target, for every picture of the batch."""
-        host = backend().to_host
-        indices = host(reading.targets[:, column])
-        targets = [
-            Target(int(index), self.classes.label(int(index)), wanted.asked) for index in indices
-        ]
-        method = _describe(explainer, self.registry)
-        at = layer.path if layer is not None and explainer.needs & Needs.LAYER else None
-        try:
-            maps = _run(explainer, method, self._evidence(explainer, images, reading, column))
-        except XaiError as error:
-            return [Failure(method, at, target, str(error)) for target in targets]
-        scores = host(reading.score[:, column])
-        probabilities = host(reading.probabilities)
-        peaks = {
-            need: host(peak)
-            for need, peak in reading.peaks[column].items()
-            if need in explainer.needs
-        }
-        return [
-            Explanation(
-                map=maps[number],
-                picture=pictures[number],
-                region=regions[number],
-                method=method,
-                layer=at,
-                target=target,
-                score=float(scores[number]),
-                score_kind=self.score,
-                probability=float(probabilities[number, target.index]),
-                warnings=self._warnings
-                + check_map(
-                    maps[number],
-                    signed=explainer.signed,
-                    peaks={need: float(peak[number]) for need, peak in peaks.items()},
-                    score_kind=self.score,
-                    probability=float(probabilities[number, target.index]),
-                ),
-                origin=self._origin,
-            )
-            for number, target in enumerate(targets)
-        ]
-
-    def _evidence(
-        self, explainer: Explainer, images: Tensor, reading: Reading, column: int
-    ) -> Evidence:
-        readings = {**reading.shared, **reading.per_target[column]}
-        return Evidence(
-            explainer=explainer.name,
-            declared=explainer.needs,
-            inputs=images,
-            targets=reading.targets[:, column],
-            score=reading.score[:, column],
-            readings={need: value for need, value in readings.items() if need in explainer.needs},
-            oracle=Queries(self._read),
+        explainers = tuple(
+            each if isinstance(each, Explainer) else self.registry.explainer(each)
+            for each in _listed("methods", methods)
         )
+        wanted = (
+            tuple(self.classes.find(each) for each in _listed("targets", targets))
+            if top is None
+            else self.classes.ranked(top)
+        )
+        at_layers = any(explainer.needs & Needs.LAYER for explainer in explainers)
+        plan = Plan(explainers, self._layers(layers) if at_layers else (), wanted)
+        return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
 
-    def _read(self, images: Tensor, wanted: Any, needs: Needs, layer: Step | None) -> Reading:
-        """Run the one pass that serves `needs`, compiling it where it is new."""
+    def read(self, images: Tensor, wanted: Tensor, needs: Needs, layers: Sequence[Step]) -> Reading:
+        """Run the one pass that serves `needs`, compiling it where it is new.
+
+        Args:
+            images: Preprocessed pictures (N, H, W, C).
+            wanted: Class indices or, where negative, ranks, int32 (N, T).
+            needs: What is read; queries are passes of their own.
+            layers: Where it is read, shallow to deep.
+        """
         passed = needs & ~Needs.QUERIES
-        key = (passed, None if layer is None else layer.path)
+        key = (passed, tuple(layer.path for layer in layers))
         with self._lock:
             if key not in self._probes:
-                self._probes[key] = Probe(self._readout, layer, passed, self.score)
+                self._probes[key] = Probe(self._readout, layers, passed, self.score)
             probe = self._probes[key]
         return probe(images, wanted)
 
-    def _prepare(self, pictures: Sequence[Picture]) -> tuple[Tensor, list[Region]]:
-        """Fit and preprocess pictures into one batch."""
-        batch, regions = self.input.prepare(pictures)
-        return keras.ops.convert_to_tensor(batch), regions
-
-    def _prediction(
-        self, picture: Picture, reading: Reading, number: int, top: int
-    ) -> Prediction:
-        logits = backend().to_host(reading.logits)[number]
-        probabilities = backend().to_host(reading.probabilities)[number]
-        order = np.argsort(-logits, kind="stable")[: max(top, 1)]
-        return Prediction(
-            picture=picture,
-            classes=tuple(
-                ClassScore(
-                    int(i), self.classes.label(int(i)), float(probabilities[i]), float(logits[i])
-                )
-                for i in order
-            ),
-            warnings=self._warnings,
-            preprocessing=self.input.preprocessing.name,
-        )
-
-    def _explainer(self, method: MethodLike) -> Explainer:
-        if isinstance(method, Explainer):
-            return method
-        return self.registry.explainer(method)
+    def _layers(self, names: str | Sequence[str]) -> tuple[Step, ...]:
+        """The layers asked for, in the order in which they run, each once."""
+        if not names:
+            return (self._target_layer(),)
+        asked = {resolve_layer(self.graph, name).path for name in _listed("layers", names)}
+        return tuple(step for step in self.graph.steps if step.path in asked)
 
     def _target_layer(self) -> Step:
         if self._layer is not None:
@@ -337,7 +243,8 @@ class Study:
             )
         return self.graph.step(features[-1].name)
 
-    def _origin(self) -> dict[str, Any]:
+    def origin(self) -> dict[str, Any]:
+        """Model, weights, preprocessing and versions, as plain data for JSON."""
         weights = self._weights.sha256()
         return {
             "model": self.model.name,
@@ -356,47 +263,9 @@ class Study:
         }
 
 
-def _run(explainer: Explainer, method: Method, evidence: Evidence) -> FloatArray:
-    """Run an explainer, and hold what it returns to be maps (N, h, w)."""
-    count = evidence.targets.shape[0]
-    try:
-        maps = backend().to_host(explainer.explain(evidence))
-    except XaiError:
-        raise
-    except Exception as error:
-        raise ExplainerError(
-            f"explainer {explainer.name!r} of {method.source} raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind not in "fV":
-        raise ExplainerError(
-            f"explainer {explainer.name!r} of {method.source} returned {maps.dtype} of shape "
-            f"{maps.shape}; expected floating maps of shape ({count}, h, w)"
-        )
-    maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
-    maps.flags.writeable = False
-    return maps
-
-
-def _describe(explainer: Explainer, registry: Registry) -> Method:
-    return Method(
-        name=explainer.name,
-        parameters={
-            each.name: getattr(explainer, each.name)
-            for each in fields(explainer)  # type: ignore[arg-type]
-        },
-        signed=explainer.signed,
-        source=str(registry.source_of(explainer)),
-    )
-
-
-def _as_picture(source: PictureLike) -> Picture:
-    return source if isinstance(source, Picture) else read_picture(source)
-
-
-def _as_list(what: str, values: Any) -> list[Any]:
+def _listed(what: str, values: Any) -> list[Any]:
     """A list of one where one was given; nothing at all is an error."""
-    listed = [values] if isinstance(values, (str, int, Explainer)) else list(values)
+    listed = list(values) if isinstance(values, (list, tuple)) else [values]
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed
@@ -416,9 +285,7 @@ def _choose_adapter(
     return adapter
 
 
-def _study_warnings(
-    loaded: LoadedModel, readout: Readout, made: Input
-) -> list[MapWarning]:
+def _study_warnings(loaded: LoadedModel, readout: Readout, made: Input) -> list[MapWarning]:
     found = []
     if loaded.is_random:
         found.append(

@@ -62,7 +62,9 @@ class Classes:
             TargetError: the model does not have that many.
         """
         if not 1 <= count <= self.count:
-            raise TargetError(f"received top {count}; expected 1 to {self.count}, the model's classes")
+            raise TargetError(
+                f"received top {count}; expected 1 to {self.count}, the model's classes"
+            )
         return tuple(Wanted(-rank, f"rank {rank}") for rank in range(1, count + 1))
 
     def _numbered(self, index: int, asked: str) -> Wanted:

@@ -1,15 +1,15 @@
 """The frozen data that flows out of a study."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import UsageError
+from xai_core.errors import ExplainerError, UsageError
 from xai_core.files import write_atomically
 from xai_core.images import Picture, Region
 from xai_core.typing import FloatArray, ScoreKind
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
+    from xai_core.render import Sharing
+
 
 @dataclass(frozen=True)
 class Target:
     """A class that a score was explained for."""
 
     index: int
+    """Negative where the model did not run: the rank that was asked for."""
     label: str | None
     asked: str
     """How it was asked for: `predicted`, `rank 2`, `285`, `Egyptian cat`."""
 
     def __str__(self) -> str:
+        if self.index < 0:
+            return self.asked
         return f"class {self.index}" if self.label is None else f"{self.index} {self.label}"
+
+    def answers_to(self, asked: int | str) -> bool:
+        """Whether this is the class of that index, of that name, or asked for in those words."""
+        return asked in (self.index, self.label, self.asked)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class ClassScore:
 class Prediction:
     """The classes of highest score for one picture, highest first."""
 
+    model: str
     picture: Picture
     classes: tuple[ClassScore, ...]
     warnings: tuple[MapWarning, ...]
@@ -78,6 +88,7 @@ class Prediction:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
+            "model": self.model,
             "picture": self.picture.name,
             "picture_sha256": self.picture.sha256,
             "picture_notes": list(self.picture.notes),
@@ -107,6 +118,8 @@ class Method:
 class Explanation:
     """One map, and all that is needed to make it again."""
 
+    model: str
+    """What the model is called; `provenance` says where it came from."""
     map: FloatArray
     """The raw map (h, w), at the method's own resolution, unnormalised, read-only.
     float32, or float64 where the model is."""
@@ -150,7 +163,9 @@ class Explanation:
             **self.origin(),
         }
 
-    def overlay(self, *, colour_map: str | None = None, opacity: float | None = None) -> "Image.Image":
+    def overlay(
+        self, *, colour_map: str | None = None, opacity: float | None = None
+    ) -> "Image.Image":
         """The map over the picture, at the picture's own size, for looking at.
 
         Args:
@@ -164,7 +179,7 @@ class Explanation:
 
     def figure(self) -> "Figure":
         """A Matplotlib figure: the picture, and the map over it."""
-        return Comparison.of([self]).figure()
+        return Comparison((self,)).figure()
 
     def save(self, path: "str | PathLike[str]") -> Path:
         """Write the raw map (`.npz`) or the overlay (`.png`), atomically.
@@ -189,42 +204,75 @@ class Explanation:
 class Failure:
     """A map that could not be made, in the place where it would have stood."""
 
+    model: str
+    picture: str
     method: Method
     layer: str | None
     target: Target
     message: str
 
 
+Cell: TypeAlias = "Explanation | Failure"
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Maps of one picture, by method and target, in the order they were asked for."""
+    """Maps by model, picture, target, method and layer, in the order they were asked for."""
 
-    cells: tuple[Explanation | Failure, ...]
-    prediction: Prediction | None = None
+    cells: tuple[Cell, ...]
+    predictions: tuple[Prediction, ...] = ()
+    """What each model predicts for each picture."""
 
-    @classmethod
-    def of(cls, explanations: Sequence[Explanation]) -> "Comparison":
-        """A comparison of explanations that were made one by one."""
-        return cls(tuple(explanations))
+    def select(
+        self,
+        *,
+        model: str | None = None,
+        picture: str | None = None,
+        method: str | None = None,
+        layer: str | None = None,
+        target: int | str | None = None,
+    ) -> "Comparison":
+        """The part of the comparison that fits.
+
+        Args:
+            model: The name of a model.
+            picture: The name of a picture.
+            method: The name of a method.
+            layer: The path of a layer.
+            target: A class index, a class name, or the words it was asked for in.
+        """
+        cells = tuple(
+            cell
+            for cell in self.cells
+            if (model is None or cell.model == model)
+            and (picture is None or _picture_name(cell) == picture)
+            and (method is None or cell.method.name == method)
+            and (layer is None or cell.layer == layer)
+            and (target is None or cell.target.answers_to(target))
+        )
+        predictions = tuple(
+            each
+            for each in self.predictions
+            if (model is None or each.model == model)
+            and (picture is None or each.picture.name == picture)
+        )
+        return Comparison(cells, predictions)
 
     def __getitem__(self, key: tuple[str, int | str]) -> Explanation:
-        """The map of a method for a target, by index, label, or the words it was asked in.
+        """The one map of a method for a target, by index, name, or the words it was asked in.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is none, or more than one; `select` narrows them down.
             ExplainerError: it failed; the message says how.
         """
         method, target = key
-        for cell in self.cells:
-            names = (cell.target.index, cell.target.label, cell.target.asked)
-            if cell.method.name == method and target in names:
-                if isinstance(cell, Failure):
-                    from xai_core.errors import ExplainerError
-
-                    raise ExplainerError(cell.message)
-                return cell
-        known = ", ".join(f"({c.method.name!r}, {c.target.index})" for c in self.cells)
-        raise KeyError(f"no map for {key!r}; there are {known}")
+        found = self.select(method=method, target=target).cells
+        if len(found) != 1:
+            known = ", ".join(f"({c.method.name!r}, {c.target.index})" for c in self.cells)
+            raise KeyError(f"{len(found)} maps for {key!r}, expected one; there are {known}")
+        if isinstance(found[0], Failure):
+            raise ExplainerError(found[0].message)
+        return found[0]
 
     def __iter__(self) -> Iterator[Explanation]:
         """The maps that were made."""
@@ -238,14 +286,32 @@ class Comparison:
         """What could not be made."""
         return tuple(cell for cell in self.cells if isinstance(cell, Failure))
 
-    def figure(self) -> "Figure":
-        """A Matplotlib figure with a row for each target and a column for each method."""
+    def figure(
+        self,
+        *,
+        colour_map: str | None = None,
+        opacity: float | None = None,
+        scale: "Sharing" = "map",
+    ) -> "Figure":
+        """A Matplotlib figure of all maps over their pictures.
+
+        Args:
+            colour_map: A Matplotlib colour map; by default a perceptually uniform one,
+                diverging for signed methods.
+            opacity: 0 (picture alone) to 1 (map alone).
+            scale: Which maps share a scale: `map`, each its own; `row`, those of one
+                picture and class; `all`.
+        """
         from xai_core import render
 
-        return render.comparison_figure(self)
+        return render.comparison_figure(self, colour_map=colour_map, opacity=opacity, scale=scale)
 
-    def save(self, path: "str | PathLike[str]") -> Path:
+    def save(self, path: "str | PathLike[str]", **drawing: Any) -> Path:
         """Write the figure (`.png`, `.svg`, `.pdf`) or the raw maps (`.npz`), atomically.
+
+        Args:
+            path: Its ending says what is written.
+            **drawing: What `figure` takes.
 
         The archive holds `map_0`, `map_1`, ... and `metadata`, a JSON list in that order.
         """
@@ -255,7 +321,7 @@ class Comparison:
             maps = {f"map_{number}": each.map for number, each in enumerate(self)}
             return write_atomically(target, lambda file: _write_npz(file, metadata, maps))
         if target.suffix in (".png", ".svg", ".pdf"):
-            figure = self.figure()
+            figure = self.figure(**drawing)
             return write_atomically(
                 target, lambda file: figure.savefig(file, format=target.suffix[1:])
             )
@@ -263,6 +329,10 @@ class Comparison:
             f"cannot save a comparison as {target.name!r}; expected a name that ends in .png, "
             ".svg, .pdf (the figure) or .npz (the raw maps)"
         )
+
+
+def _picture_name(cell: Cell) -> str:
+    return cell.picture if isinstance(cell, Failure) else cell.picture.name
 
 
 def _write_npz(file: Any, metadata: object, arrays: Mapping[str, FloatArray]) -> None:

@@ -5,10 +5,11 @@ compile and how to differentiate, is in the module named for the backend.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
@@ -37,6 +38,12 @@ def backend() -> ModuleType:
     return importlib.import_module(f"xai_core.probe.{name}")
 
 
+Key: TypeAlias = tuple[Needs, str]
+"""A kind of evidence and the path of the layer it was taken at; the input's is empty."""
+
+AT_INPUT = ""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one pass found for N pictures and T targets each.
@@ -52,31 +59,38 @@ class Reading:
     """The class indices that were asked for or ranked there, int32 (N, T)."""
     score: Tensor
     """The explained score, (N, T)."""
-    shared: Mapping[Needs, Tensor]
-    """What does not depend on the target: the activations."""
-    per_target: tuple[Mapping[Needs, Tensor], ...]
+    shared: Mapping[Key, Tensor]
+    """What does not depend on the target: activations (N, h, w, K)."""
+    per_target: tuple[Mapping[Key, Tensor], ...]
     """For each of the T targets, its gradients."""
-    peaks: tuple[Mapping[Needs, Tensor], ...]
+    peaks: tuple[Mapping[Key, Tensor], ...]
     """For each of the T targets, the largest magnitude in each of its gradients, (N,)."""
 
 
 class Probe:
-    """A compiled pass for one model, one target layer and one union of needs.
+    """A compiled pass for one model, some target layers and one union of needs.
+
+    The layers are cuts, so they lie behind each other on every path, and the pass is
+    a chain: input, first layer, second layer, ..., logits. One forward runs along it.
+    A gradient is carried back over as many links as some need asks for, and no more:
+    for class activation maps alone, never into the trunk.
 
     Args:
         readout: The graph, with its logits as output.
-        layer: Where to cut; None when no need has to do with a layer.
+        layers: Where to read, shallow to deep; none when no need has to do with a layer.
         needs: The union over the explainers that will be served.
         score: Which score is differentiated.
     """
 
     def __init__(
-        self, readout: Readout, layer: Step | None, needs: Needs, score: ScoreKind
+        self, readout: Readout, layers: Sequence[Step], needs: Needs, score: ScoreKind
     ) -> None:
         self._backend = backend()
         self._readout = readout
         self._graph = readout.graph
-        self._layer = layer
+        self._stops = [(AT_INPUT, readout.graph.input)] + [
+            (layer.path, layer.outputs[0]) for layer in layers
+        ]
         self._needs = needs
         self._score = score
         self._seed = _HALF_PRECISION_SEED if _computes_in_float16(readout) else 1.0
@@ -96,85 +110,98 @@ class Probe:
             probabilities=found["probabilities"],
             targets=found["targets"],
             score=found["score"],
-            shared=_by_need(found["shared"]),
-            per_target=tuple(map(_by_need, found["per_target"])),
-            peaks=tuple(map(_by_need, found["peaks"])),
+            shared=_by_key(found["shared"]),
+            per_target=tuple(map(_by_key, found["per_target"])),
+            peaks=tuple(map(_by_key, found["peaks"])),
         )
 
+    @property
+    def _shallowest_gradient(self) -> int:
+        """The first stop whose gradient is needed; past the last one when none is."""
+        if Needs.INPUT_GRADIENTS in self._needs:
+            return 0
+        return 1 if Needs.ACTIVATION_GRADIENTS in self._needs else len(self._stops)
+
     def _trace(self, images: Tensor, wanted: Tensor) -> dict[str, Any]:
-        images = ops.cast(images, self._graph.input_dtype)
-        into_trunk = Needs.INPUT_GRADIENTS in self._needs
-        if self._layer is None:
-            at, carry = images, None
-        elif into_trunk:
-            at, carry = self._backend.pullback(self._trunk, images)
-        else:
-            at, carry = self._trunk(images), None
-        if self._needs & (Needs.ACTIVATION_GRADIENTS | Needs.INPUT_GRADIENTS):
-            (logits, probabilities), back = self._scored(at)
-        else:
-            logits = self._head(at)
-            probabilities, back = self._readout.probabilities(logits), None
+        dtype = self._graph.input_dtype
+        # Whole numbers have no gradient; float32 holds those of a picture exactly.
+        at = ops.cast(images, dtype if "float" in dtype else "float32")
+        backs: list[Callable[[Tensor], Tensor]] = []
+        activations = {}
+        for number, (path, _) in enumerate(self._stops):
+            if number and Needs.ACTIVATIONS in self._needs:
+                activations[_text(Needs.ACTIVATIONS, path)] = widen(at)
+            is_last = number == len(self._stops) - 1
+            link = self._scores if is_last else partial(self._link, number)
+            if number >= self._shallowest_gradient:
+                at, back = self._backend.pullback(link, at)
+                backs.append(back)
+            else:
+                at = link(at)
+        logits = at
+        probabilities = self._readout.probabilities(logits)
         targets = _resolve(wanted, logits)
-        scores = logits if self._score == "logit" else probabilities
-        per_target = tuple(
-            {} if back is None else self._gradients(back, carry, targets[:, t], scores)
-            for t in range(wanted.shape[1])
+        score_of = self._readout.probabilities if self._score == "probability" else _itself
+        scores, into_logits = self._backend.pullback(score_of, logits)
+        per_target = (
+            tuple(
+                self._gradients([*backs, into_logits], targets[:, t], scores)
+                for t in range(wanted.shape[1] if backs else 0)
+            )
+            or ({},) * wanted.shape[1]
         )
         return {
             "logits": logits,
             "probabilities": probabilities,
             "targets": targets,
             "score": ops.take_along_axis(scores, targets, axis=1),
-            "shared": {"ACTIVATIONS": widen(at)} if Needs.ACTIVATIONS in self._needs else {},
+            "shared": activations,
             "per_target": per_target,
             "peaks": tuple(
-                {need: ops.max(ops.abs(g), axis=(1, 2, 3)) for need, g in gradients.items()}
+                {key: ops.max(ops.abs(g), axis=(1, 2, 3)) for key, g in gradients.items()}
                 for gradients in per_target
             ),
         }
 
-    def _trunk(self, images: Tensor) -> Tensor:
-        assert self._layer is not None  # noqa: S101 - asked only with a layer
-        value = self._layer.outputs[0]
-        return self._graph.run({self._graph.input: images}, [value])[value]
+    def _link(self, number: int, at: Tensor) -> Tensor:
+        """From one stop to the next."""
+        (_, start), (_, end) = self._stops[number : number + 2]
+        return self._graph.run({start: at}, [end])[end]
 
-    def _head(self, at: Tensor) -> Tensor:
-        start = self._graph.input if self._layer is None else self._layer.outputs[0]
+    def _scores(self, at: Tensor) -> Tensor:
+        """From the last stop to the logits."""
+        _, start = self._stops[-1]
         output = self._graph.run({start: at}, [self._graph.output])[self._graph.output]
         return self._readout.logits(output)
 
-    def _scored(self, at: Tensor) -> tuple[tuple[Tensor, Tensor], Callable[[Tensor], Tensor]]:
-        """Logits and probabilities, and what carries a gradient of the score back to `at`."""
-        if self._score == "logit":
-            logits, back = self._backend.pullback(self._head, at)
-            return (logits, self._readout.probabilities(logits)), back
-        probabilities, back = self._backend.pullback(
-            lambda tensor: self._readout.probabilities(self._head(tensor)), at
-        )
-        return (self._head(at), probabilities), back
-
     def _gradients(
-        self,
-        back: Callable[[Tensor], Tensor],
-        carry: Callable[[Tensor], Tensor] | None,
-        targets: Tensor,
-        scores: Tensor,
+        self, backs: Sequence[Callable[[Tensor], Tensor]], targets: Tensor, scores: Tensor
     ) -> dict[str, Tensor]:
-        seed = self._seed * ops.one_hot(targets, scores.shape[1], dtype=scores.dtype)
-        at_cut = back(seed)
+        """Carry one target's gradient back along the chain, keeping what is needed."""
+        gradient = self._seed * ops.one_hot(targets, scores.shape[1], dtype=scores.dtype)
+        *links, into_logits = backs
+        gradient = into_logits(gradient)
         found = {}
-        if Needs.ACTIVATION_GRADIENTS in self._needs:
-            found["ACTIVATION_GRADIENTS"] = widen(at_cut) / self._seed
-        if Needs.INPUT_GRADIENTS in self._needs:
-            at_input = at_cut if carry is None else carry(at_cut)
-            found["INPUT_GRADIENTS"] = widen(at_input) / self._seed
+        for number in range(len(self._stops) - 1, self._shallowest_gradient - 1, -1):
+            gradient = links[number - self._shallowest_gradient](gradient)
+            need = Needs.ACTIVATION_GRADIENTS if number else Needs.INPUT_GRADIENTS
+            if need in self._needs:
+                found[_text(need, self._stops[number][0])] = widen(gradient) / self._seed
         return found
 
 
-def _by_need(found: Mapping[str, Tensor]) -> Mapping[Needs, Tensor]:
+def _itself(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _text(need: Needs, path: str) -> str:
     """A compiled program can return only structures keyed by text."""
-    return {Needs[name]: tensor for name, tensor in found.items()}
+    return f"{need.name}@{path}"
+
+
+def _by_key(found: Mapping[str, Tensor]) -> Mapping[Key, Tensor]:
+    named = ((*text.split("@", 1), tensor) for text, tensor in found.items())
+    return {(Needs[need], path): tensor for need, path, tensor in named}
 
 
 def _resolve(wanted: Tensor, logits: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What the probe asks of TensorFlow."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,26 @@ from xai_core.typing import Tensor
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of tensors, once for each shape that it is called with."""
-    return tf.function(function, reduce_retracing=False, autograph=False)  # type: ignore[no-any-return]
+    """Compile a function of tensors, once for each shape that it is called with.
+
+    The programs are kept here, not by TensorFlow, which looks them up more slowly and
+    logs a warning when one function of ours is compiled for a few models in a row.
+    """
+    traced = tf.function(function, autograph=False)
+    programs: dict[tuple[tuple[tuple[int, ...], str], ...], Callable[..., Any]] = {}
+    lock = threading.Lock()
+
+    def run(*arguments: Tensor) -> Any:
+        tensors = [tf.convert_to_tensor(each) for each in arguments]
+        key = tuple((tuple(each.shape), each.dtype.name) for each in tensors)
+        if key not in programs:
+            with lock:
+                if key not in programs:
+                    specs = [tf.TensorSpec(each.shape, each.dtype) for each in tensors]
+                    programs[key] = traced.get_concrete_function(*specs)
+        return programs[key](*tensors)
+
+    return run
 
 
 def pullback(

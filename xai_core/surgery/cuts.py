@@ -120,7 +120,7 @@ def resolve_layer(graph: Graph, name: str) -> Step:
         LayerError: it does not exist, is no cut of the graph, or has no spatial extent.
     """
     step = graph.step(name)
-    if len(graph.shape(step)) != 4:
+    if not is_spatial(graph.shape(step)):
         raise LayerError(
             f"layer {step.path!r} has output shape {graph.shape(step)}; expected a spatial one, "
             f"(batch, height, width, channels), such as {_examples(graph)}"
@@ -163,7 +163,7 @@ def describe(graph: Graph, features: tuple[str, ...]) -> tuple[LayerRow, ...]:
             kind=step.kind,
             shape=graph.shape(step),
             stride=stride(graph, step),
-            is_cut=step.path in graph.cuts and len(graph.shape(step)) == 4,
+            is_cut=step.path in graph.cuts and is_spatial(graph.shape(step)),
             is_feature=step.path in features,
             is_default=features[-1:] == (step.path,),
         )

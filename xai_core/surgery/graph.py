@@ -7,7 +7,6 @@ passes, after which `layer.output` of the user's model is ambiguous.
 """
 
 import difflib
-import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +76,7 @@ class Cast:
     dtype: str
 
     def __call__(self, tensor: Tensor) -> Tensor:
+        """Convert a tensor."""
         return ops.cast(tensor, self.dtype)
 
 
@@ -152,8 +152,11 @@ class Graph:
     def run(self, known: Mapping[int, Tensor], wanted: Collection[int]) -> dict[int, Tensor]:
         """Compute the `wanted` values from the `known` ones, running only what that takes."""
         values = dict(known)
-        for step in self._needed(frozenset(known), frozenset(wanted)):
-            values.update(step(values))
+        # Without the scope, activity regularizers would leave the losses of this run, symbols
+        # of a compiled program, in the user's layers.
+        with keras.StatelessScope(collect_losses=True, initialize_variables=False):
+            for step in self._needed(frozenset(known), frozenset(wanted)):
+                values.update(step(values))
         return {value: values[value] for value in wanted}
 
     def _needed(self, known: frozenset[int], wanted: frozenset[int]) -> Iterator[Step]:
@@ -235,24 +238,22 @@ class _Reader:
         self._paths[path] = count = self._paths.get(path, 0) + 1
         return path if count == 1 else f"{path}:{count}"
 
-    def _expand(
-        self, model: keras.Model, scope: dict[int, int], prefix: str
-    ) -> tuple[int, ...]:
+    def _expand(self, model: keras.Model, scope: dict[int, int], prefix: str) -> tuple[int, ...]:
         """Add a model's calls; `scope` maps its symbolic tensors to values."""
         for node in _calls(model):
             if all(id(tensor) in scope for tensor in node.output_tensors):
                 continue
             operation = node.operation
-            values = [scope[id(tensor)] for tensor in node.input_tensors]
-            if _is_graph(operation) and len(values) == len(operation.inputs):
+            given = _given(node)
+            if _is_graph(operation) and len(given) == len(operation.inputs):
+                path = f"{prefix}{operation.name}"
                 inner = {
-                    id(declared): self._enter(f"{prefix}{operation.name}", value, given, declared)
-                    for declared, given, value in zip(
-                        operation.inputs, node.input_tensors, values, strict=True
-                    )
+                    id(declared): self._enter(path, scope[id(tensor)], tensor, declared)
+                    for declared, tensor in zip(operation.inputs, given, strict=True)
                 }
-                outputs = self._expand(operation, inner, f"{prefix}{operation.name}/")
+                outputs = self._expand(operation, inner, f"{path}/")
             else:
+                values = [scope[id(tensor)] for tensor in node.input_tensors]
                 outputs = self._record(node, scope, values, prefix)
             scope.update(
                 (id(tensor), value)
@@ -283,7 +284,8 @@ class _Reader:
         args, kwargs = node.arguments.convert(
             lambda leaf: Slot(scope[id(leaf)]) if isinstance(leaf, keras.KerasTensor) else leaf
         )
-        if _takes_training(node.operation):
+        if isinstance(node.operation, keras.Layer):
+            # Also where its `call` does not take it: layers inside it may.
             kwargs["training"] = False
         outputs = tuple(self._number(tensor) for tensor in node.output_tensors)
         self._steps.append(
@@ -299,11 +301,17 @@ class _Reader:
         return outputs
 
 
-def _takes_training(operation: Any) -> bool:
-    return (
-        isinstance(operation, keras.Layer)
-        and "training" in inspect.signature(operation.call).parameters
-    )
+def _given(node: Any) -> list[Any]:
+    """The tensors of a call; for a model that is given a dictionary, in the order of its inputs.
+
+    Keras matches a dictionary with a model's list of inputs by their names.
+    """
+    structure = node.arguments.args[0] if len(node.arguments.args) == 1 else None
+    if _is_graph(node.operation) and isinstance(structure, dict):
+        declared = node.operation.input
+        if not isinstance(declared, dict):
+            return [structure[tensor.name] for tensor in node.operation.inputs]
+    return list(node.input_tensors)
 
 
 def _calls(model: keras.Model) -> list[Any]:

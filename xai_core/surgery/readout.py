@@ -4,7 +4,7 @@ The score explained is the logit: the gradient of a softmax at 1.0 is 0, and its
 map mixes what speaks for a class with what speaks against the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from xai_core.typing import Tensor
 Link = Literal["softmax", "sigmoid", "unknown"]
 """How logits become probabilities."""
 
-_LINKS = MappingProxyType(
+_LINKS: Mapping[str, Link] = MappingProxyType(
     {
         "softmax": "softmax",
         "softmax_v2": "softmax",
@@ -87,12 +87,17 @@ def read_out(graph: Graph) -> Readout:
             f"the output of {graph.name!r} has shape {shape}; {WHAT_CAN_BE_CUT}. For a model "
             "that answers at every place of the picture, add a GlobalAveragePooling2D."
         )
-    binary = shape[-1] == 1
     last = _last_that_acts(graph)
     name = _activation_name(last)
-    if name in _LINKS:
+    link = _LINKS.get(name)
+    # A softmax over one unit is 1 whatever the picture: one class, not two.
+    binary = shape[-1] == 1 and link != "softmax"
+    if link == "softmax" and graph.shape(last)[-1] != shape[-1]:
+        # Taken at every place before a Flatten, not over the classes.
+        return Readout(graph, "unknown", binary=False, fused=False)
+    if link is not None:
         undone, fused = _undo(graph, last)
-        return Readout(undone, "sigmoid" if binary else _LINKS[name], binary, fused)
+        return Readout(undone, "sigmoid" if binary else link, binary, fused)
     if name in _PASSES_ON or _is_affine(last):
         return Readout(graph, "sigmoid" if binary else "softmax", binary, fused=False)
     return Readout(graph, "unknown", binary=False, fused=False)
@@ -154,5 +159,5 @@ def _undo(graph: Graph, last: Step) -> tuple[Graph, bool]:
     return replace(graph, steps=steps), bool(last.weights)
 
 
-def _first_argument(tensor: Tensor, **_: Any) -> Tensor:
-    return tensor
+def _first_argument(*args: Tensor, **kwargs: Any) -> Tensor:
+    return args[0] if args else next(iter(kwargs.values()))

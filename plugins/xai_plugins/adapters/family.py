@@ -2,6 +2,7 @@
 
 import math
 import random
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class Family(ModelAdapter):
         if not path.is_file():
             raise ModelError(
                 f"{self.name} has no weights {weights!r}, and no file is called that; expected "
-                "'imagenet', 'random' or the path of a .weights.h5 or .h5 file"
+                "'imagenet', 'random', or the path of a .weights.h5, .h5 or .keras file"
             )
         return self.load(path)
 
@@ -130,13 +131,16 @@ class Family(ModelAdapter):
         """The model with the weights of a file."""
         model = self.architecture()
         try:
-            model.load_weights(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())
+            # Before it fails, Keras warns of every layer that it does not find.
+            with warnings.catch_warnings(action="ignore"):
+                model.load_weights(path)
+        except Exception as error:  # noqa: BLE001 - h5py, zipfile and Keras raise what they like
+            reason = " ".join(str(error).split())[:300]
             raise ModelError(
                 f"{path} does not hold the weights of {self.name} with {CLASSES} classes: "
-                f"{reason}. Expected a .weights.h5 or .h5 file saved from that model; a model "
-                "of your own is loaded whole, from its .keras or .h5 file"
+                f"{type(error).__name__}: {reason}. Expected a .weights.h5, .h5 or .keras file "
+                "saved from that model; a model of your own needs no --weights: pass its file "
+                "as the model"
             ) from None
         return model
 

@@ -1,0 +1,300 @@
+"""From what was asked for to maps, in the fewest passes.
+
+The planner takes the union of what the explainers need, runs one pass for each
+batch of pictures, and hands every explainer its own share of what was found.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import keras
+import numpy as np
+
+from xai_core.checks import check_map
+from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
+from xai_core.evidence import Evidence
+from xai_core.images import Picture, Region, read_picture
+from xai_core.interfaces import Explainer
+from xai_core.needs import Needs
+from xai_core.probe import AT_INPUT, Reading, backend
+from xai_core.progress import Progress
+from xai_core.queries import Queries
+from xai_core.registry import Registry
+from xai_core.surgery import Step
+from xai_core.targets import Wanted
+from xai_core.types import (
+    ClassScore,
+    Comparison,
+    Explanation,
+    Failure,
+    Method,
+    Prediction,
+    Target,
+)
+from xai_core.typing import FloatArray, Tensor
+
+if TYPE_CHECKING:
+    from xai_core.study import Study
+
+PictureLike: TypeAlias = Any
+"""A path, a PIL image, an array of RGB or grey 0..255, or a `Picture`."""
+
+TOP = 5
+"""How many classes the predictions of a comparison list."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made of each picture: methods x layers x targets."""
+
+    explainers: tuple[Explainer, ...]
+    layers: tuple[Step, ...]
+    """Shallow to deep; none when no method has to do with a layer."""
+    wanted: tuple[Wanted, ...]
+
+    @property
+    def needs(self) -> Needs:
+        """The union over the explainers."""
+        return reduce(or_, (explainer.needs for explainer in self.explainers), Needs.NOTHING)
+
+    def jobs(self) -> Iterator[tuple[int, Wanted, Explainer, Step | None]]:
+        """Every map of one picture: the target's column, the target, the method, its layer."""
+        for column, wanted in enumerate(self.wanted):
+            for explainer in self.explainers:
+                for layer in self.layers if explainer.needs & Needs.LAYER else (None,):
+                    yield column, wanted, explainer, layer
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures that go through the model together."""
+
+    pictures: tuple[Picture, ...]
+    regions: tuple[Region, ...]
+    images: Tensor
+
+
+def run_plan(
+    study: "Study", plan: Plan, sources: Sequence[PictureLike], batch: int, progress: Progress
+) -> Comparison:
+    """Make every map of the plan for every picture.
+
+    Raises:
+        PictureError: the one picture that was given cannot be read; among several, an
+            unreadable one is a failure in its place.
+    """
+    if batch < 1:
+        raise UsageError(f"received batch {batch}; expected at least 1")
+    pictures, unread = _read_pictures(sources)
+    cells: list[Explanation | Failure] = []
+    predictions: list[Prediction] = []
+    size = min(batch, len(pictures))
+    for start in range(0, len(pictures), batch):
+        group = pictures[start : start + batch]
+        progress(start, len(pictures), group[0].name)
+        made = _prepare(study, group, size)
+        reading = study.read(made.images, _codes(plan, size), plan.needs, plan.layers)
+        by_picture = [_explain(study, plan, job, made, reading) for job in plan.jobs()]
+        cells.extend(cell for of_picture in zip(*by_picture, strict=True) for cell in of_picture)
+        predictions.extend(predict(study, made, reading, TOP))
+    progress(len(pictures), len(pictures), "")
+    cells.extend(_unread_cells(study, plan, unread))
+    return Comparison(tuple(cells), tuple(predictions))
+
+
+def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
+    """The classes of highest score for one picture."""
+    made = _prepare(study, [as_picture(source)], 1)
+    reading = study.read(made.images, np.full((1, 1), -1, np.int32), Needs.NOTHING, ())
+    (prediction,) = predict(study, made, reading, top)
+    return prediction
+
+
+def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterator[Prediction]:
+    """The classes of highest score for each picture of a batch, from a pass that was run."""
+    logits = backend().to_host(reading.logits)
+    probabilities = backend().to_host(reading.probabilities)
+    for number, picture in enumerate(batch.pictures):
+        order = np.argsort(-logits[number], kind="stable")[: max(top, 1)]
+        yield Prediction(
+            model=study.name,
+            picture=picture,
+            classes=tuple(
+                ClassScore(
+                    index=int(i),
+                    label=study.classes.label(int(i)),
+                    probability=float(probabilities[number, i]),
+                    logit=float(logits[number, i]),
+                )
+                for i in order
+            ),
+            warnings=study.warnings,
+            preprocessing=study.input.preprocessing.name,
+        )
+
+
+def _read_pictures(
+    sources: Sequence[PictureLike],
+) -> tuple[list[Picture], list[tuple[str, PictureError]]]:
+    pictures, unread = [], []
+    for source in sources:
+        try:
+            pictures.append(as_picture(source))
+        except PictureError as error:
+            if len(sources) == 1:
+                raise
+            unread.append((str(source), error))
+    return pictures, unread
+
+
+def as_picture(source: PictureLike) -> Picture:
+    """Read what is not a `Picture` yet."""
+    return source if isinstance(source, Picture) else read_picture(source)
+
+
+def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
+    """Fit and preprocess; a short batch is filled up, so that one program serves them all."""
+    batch, regions = study.input.prepare(group)
+    missing = [(0, size - len(group))] + [(0, 0)] * 3
+    images = keras.ops.convert_to_tensor(np.pad(batch, missing))
+    return Batch(tuple(group), tuple(regions), images)
+
+
+def _codes(plan: Plan, size: int) -> Any:
+    return np.tile(np.asarray([[each.code for each in plan.wanted]], np.int32), (size, 1))
+
+
+def _explain(
+    study: "Study",
+    plan: Plan,
+    job: tuple[int, Wanted, Explainer, Step | None],
+    batch: Batch,
+    reading: Reading,
+) -> list[Explanation | Failure]:
+    """One method, target and layer, for every picture of the batch."""
+    column, wanted, explainer, layer = job
+    host = backend().to_host
+    path = None if layer is None else layer.path
+    method = describe(explainer, study.registry)
+    targets = [
+        Target(int(index), study.classes.label(int(index)), wanted.asked)
+        for index in host(reading.targets[:, column])[: len(batch.pictures)]
+    ]
+    try:
+        maps = _run(explainer, method, _share(study, explainer, path, batch, reading, column))
+    except XaiError as error:
+        return [
+            Failure(study.name, picture.name, method, path, target, str(error))
+            for picture, target in zip(batch.pictures, targets, strict=True)
+        ]
+    scores = host(reading.score[:, column])
+    probabilities = host(reading.probabilities)
+    peaks = {
+        need: host(peak)
+        for (need, at), peak in reading.peaks[column].items()
+        if need in explainer.needs and at in (path, AT_INPUT)
+    }
+    return [
+        Explanation(
+            model=study.name,
+            map=maps[number],
+            picture=picture,
+            region=region,
+            method=method,
+            layer=path,
+            target=target,
+            score=float(scores[number]),
+            score_kind=study.score,
+            probability=float(probabilities[number, target.index]),
+            warnings=study.warnings
+            + check_map(
+                maps[number],
+                signed=explainer.signed,
+                peaks={need: float(peak[number]) for need, peak in peaks.items()},
+                score_kind=study.score,
+                probability=float(probabilities[number, target.index]),
+            ),
+            origin=study.origin,
+        )
+        for number, (picture, region, target) in enumerate(
+            zip(batch.pictures, batch.regions, targets, strict=True)
+        )
+    ]
+
+
+def _share(
+    study: "Study",
+    explainer: Explainer,
+    path: str | None,
+    batch: Batch,
+    reading: Reading,
+    column: int,
+) -> Evidence:
+    """What one explainer declared, at one layer, for one target."""
+    found = {**reading.shared, **reading.per_target[column]}
+    return Evidence(
+        explainer=explainer.name,
+        declared=explainer.needs,
+        inputs=batch.images,
+        targets=reading.targets[:, column],
+        score=reading.score[:, column],
+        readings={
+            need: value
+            for (need, at), value in found.items()
+            if need in explainer.needs and at in (path, AT_INPUT)
+        },
+        oracle=Queries(study.read),
+    )
+
+
+def _run(explainer: Explainer, method: Method, evidence: Evidence) -> FloatArray:
+    """Run an explainer, and hold what it returns to be maps (N, h, w)."""
+    count = evidence.targets.shape[0]
+    try:
+        maps: FloatArray = backend().to_host(explainer.explain(evidence))
+    except XaiError:
+        raise
+    except Exception as error:
+        raise ExplainerError(
+            f"explainer {explainer.name!r} of {method.source} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind != "f":
+        raise ExplainerError(
+            f"explainer {explainer.name!r} of {method.source} returned {maps.dtype} of shape "
+            f"{maps.shape}; expected floating maps of shape ({count}, h, w)"
+        )
+    maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
+    maps.flags.writeable = False
+    return maps
+
+
+def describe(explainer: Explainer, registry: Registry) -> Method:
+    """An explainer as provenance: its name, its parameters, where it comes from."""
+    return Method(
+        name=explainer.name,
+        parameters={
+            each.name: getattr(explainer, each.name)
+            for each in fields(explainer)  # type: ignore[arg-type]
+        },
+        signed=explainer.signed,
+        source=str(registry.source_of(explainer)),
+    )
+
+
+def _unread_cells(
+    study: "Study", plan: Plan, unread: Sequence[tuple[str, PictureError]]
+) -> Iterator[Failure]:
+    for name, error in unread:
+        for _, wanted, explainer, layer in plan.jobs():
+            yield Failure(
+                model=study.name,
+                picture=name,
+                method=describe(explainer, study.registry),
+                layer=None if layer is None else layer.path,
+                target=Target(wanted.code, None, wanted.asked),
+                message=str(error),
+            )

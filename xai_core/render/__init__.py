@@ -1,0 +1,35 @@
+"""Maps made visible: the only place that resizes, normalises, colours and draws.
+
+Nothing here touches Matplotlib's global state, so it draws without a display and
+from any thread.
+"""
+
+from xai_core.render.figures import comparison_figure
+from xai_core.render.maps import (
+    DIVERGING,
+    OPACITY,
+    SEQUENTIAL,
+    Scale,
+    Sharing,
+    blend,
+    common_scale,
+    on_picture,
+    overlay,
+    resize,
+    scales,
+)
+
+__all__ = [
+    "DIVERGING",
+    "OPACITY",
+    "SEQUENTIAL",
+    "Scale",
+    "Sharing",
+    "blend",
+    "common_scale",
+    "comparison_figure",
+    "on_picture",
+    "overlay",
+    "resize",
+    "scales",
+]

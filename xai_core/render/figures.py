@@ -1,0 +1,274 @@
+"""Many maps on one sheet, laid out in inches so that nothing can overlap."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from textwrap import wrap
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from xai_core.errors import UsageError
+from xai_core.images import display_pixels
+from xai_core.render.maps import (
+    DIVERGING,
+    PERCENTILE,
+    SEQUENTIAL,
+    Scale,
+    Sharing,
+    overlay,
+    scales,
+)
+from xai_core.types import Cell, Comparison, Explanation, Failure
+
+_SIDE = 2.5
+"""The longer side of a panel, in inches."""
+_GAP = 0.12
+_LINE = 0.15
+"""The height of a line of text."""
+_TITLE_SIZE, _SMALL_SIZE = 8.5, 6.5
+_CHARACTER = 0.0071
+"""The mean width of a character, in inches for each point of its size."""
+_PIXELS = 480
+"""Pictures larger than this are shown smaller: the sheet has no room for more."""
+_DPI = 120
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What stands in one place of a sheet; no pixels stand for a map that failed."""
+
+    pixels: NDArray[np.uint8] | None
+    title: str
+    below: str = ""
+
+
+def comparison_figure(
+    comparison: Comparison,
+    *,
+    colour_map: str | None = None,
+    opacity: float | None = None,
+    scale: Sharing = "map",
+) -> Figure:
+    """Draw a comparison.
+
+    With two things that vary, a row for each model, picture and class and a column
+    for each method and layer, the picture at the left. With one, the maps flow from
+    left to right over as many rows as it takes.
+
+    Args:
+        comparison: At least one cell.
+        colour_map: A Matplotlib colour map; by default inferno, RdBu_r for signed maps.
+        opacity: 0 (picture alone) to 1.
+        scale: Which maps share a scale: `map`, `row` or `all`.
+    """
+    if not comparison.cells:
+        raise UsageError("received a comparison without maps; expected at least one to draw")
+    shown = scales(list(comparison), scale)
+
+    def panel(cell: Cell, title: str) -> Panel:
+        if isinstance(cell, Failure):
+            return Panel(None, title, cell.message)
+        mine = shown[id(cell)]
+        image = overlay(cell, colour_map=colour_map, opacity=opacity, scale=mine)
+        kinds = [warning.kind for warning in cell.warnings]
+        notes = [f"{mine}"] * (scale == "map") + kinds
+        return Panel(_thumbnail(image), title, " · ".join(notes))
+
+    rows = _lay_out(comparison, panel)
+    bars = {(s.low, s.high): s for s in shown.values()} if scale == "all" else {}
+    sheet = _Sheet(rows, _caption(comparison, scale), next(iter(bars.values()), None), colour_map)
+    return sheet.draw()
+
+
+def _lay_out(comparison: Comparison, panel: Any) -> list[list[Panel | None]]:
+    by_row: dict[Hashable, list[Cell]] = {}
+    for cell in comparison.cells:
+        by_row.setdefault((cell.model, _name(cell), cell.target), []).append(cell)
+    models = len({cell.model for cell in comparison.cells})
+    pictures = len({_name(cell) for cell in comparison.cells})
+    if len(by_row) > 1 and max(map(len, by_row.values())) > 1:
+        return [
+            [
+                _picture_panel(cells, _row_title(cells[0], models, pictures)),
+                *(panel(cell, _column_title(cell)) for cell in cells),
+            ]
+            for cells in by_row.values()
+        ]
+    cells = list(comparison.cells)
+    flow: list[Panel | None] = []
+    if pictures == 1 and any(isinstance(cell, Explanation) for cell in cells):
+        flow.append(_picture_panel(cells, _name(cells[0])))
+    one_method = len({(str(cell.method), cell.layer) for cell in cells}) == 1
+    for cell in cells:
+        lines = [_row_title(cell, models, pictures)] if len(by_row) > 1 or one_method else []
+        lines += [] if one_method and len(by_row) > 1 else [_column_title(cell)]
+        if len(by_row) == 1 and not one_method and cell is cells[0]:
+            flow[:1] = [_picture_panel(cells, _row_title(cell, models, pictures))]
+        flow.append(panel(cell, "\n".join(lines)))
+    columns = len(flow) if len(flow) <= 6 else ceil(sqrt(1.6 * len(flow)))
+    padded = [*flow, *[None] * (-len(flow) % columns)]
+    return [padded[start : start + columns] for start in range(0, len(padded), columns)]
+
+
+def _name(cell: Cell) -> str:
+    return cell.picture if isinstance(cell, Failure) else cell.picture.name
+
+
+def _row_title(cell: Cell, models: int, pictures: int) -> str:
+    lines = [str(cell.target)]
+    if isinstance(cell, Explanation):
+        logit = f", logit {cell.score:.2f}" if cell.score_kind == "logit" else ""
+        lines.append(f"p = {cell.probability:.3f}{logit}")
+    before = [cell.model] * (models > 1) + [_name(cell)] * (pictures > 1)
+    return "\n".join([*before, *lines])
+
+
+def _column_title(cell: Cell) -> str:
+    return str(cell.method) + (f"\nat {cell.layer}" if cell.layer else "")
+
+
+def _picture_panel(cells: Sequence[Cell], title: str) -> Panel:
+    for cell in cells:
+        if isinstance(cell, Explanation):
+            image = Image.fromarray(display_pixels(cell.picture))
+            return Panel(_thumbnail(image), title, " · ".join(cell.picture.notes))
+    return Panel(None, title)
+
+
+def _thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    image = image.copy()
+    image.thumbnail((_PIXELS, _PIXELS), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def _caption(comparison: Comparison, sharing: Sharing) -> str:
+    how = {
+        "map": "each map on its own scale, given below it",
+        "row": "the maps of a picture and class on one scale",
+        "all": "all maps on one scale",
+    }[sharing]
+    explanations = list(comparison)
+    kinds = sorted({each.score_kind for each in explanations})
+    models = sorted({each.model for each in explanations})
+    return (
+        f"{', '.join(models)} · score explained: {', '.join(kinds)} · {how}, "
+        f"to the {PERCENTILE}th percentile"
+    )
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A grid of panels, measured in inches from the top left."""
+
+    rows: list[list[Panel | None]]
+    caption: str
+    bar: Scale | None
+    colour_map: str | None
+
+    def draw(self) -> Figure:
+        width, height = self._panel_size()
+        columns = max(map(len, self.rows))
+        heads = [self._lines(row, "title", width, _TITLE_SIZE) for row in self.rows]
+        feet = [self._lines(row, "below", width, _SMALL_SIZE) for row in self.rows]
+        margin = 0.75 if self.bar else 0.0
+        total_width = max(columns * (width + _GAP) + _GAP + margin, 3.2)
+        caption = _wrapped(self.caption, total_width - 2 * _GAP, _SMALL_SIZE)
+        total_height = (
+            sum(
+                height + _LINE * (head + foot) + 2 * _GAP
+                for head, foot in zip(heads, feet, strict=True)
+            )
+            + _LINE * len(caption)
+            + _GAP
+        )
+        figure = Figure(figsize=(total_width, total_height), dpi=_DPI)
+        FigureCanvasAgg(figure)
+        top = 0.0
+        for row, head, foot in zip(self.rows, heads, feet, strict=True):
+            top += _GAP + _LINE * head
+            for number, panel in enumerate(row):
+                if panel is not None:
+                    left = _GAP + number * (width + _GAP)
+                    box = (
+                        left / total_width,
+                        1 - (top + height) / total_height,
+                        width / total_width,
+                        height / total_height,
+                    )
+                    _draw(figure.add_axes(box), panel, width)
+            top += height + _LINE * foot + _GAP
+        figure.text(
+            _GAP / total_width,
+            0.5 * _GAP / total_height,
+            "\n".join(caption),
+            fontsize=_SMALL_SIZE,
+            color="0.35",
+            va="bottom",
+        )
+        if self.bar is not None:
+            self._draw_bar(figure, self.bar, total_width)
+        return figure
+
+    def _panel_size(self) -> tuple[float, float]:
+        """Width and height in inches, of the aspect that most room is saved with."""
+        shapes = [p.pixels.shape for row in self.rows for p in row if p and p.pixels is not None]
+        aspects = [shape[0] / shape[1] for shape in shapes] or [1.0]
+        aspect = float(np.clip(np.median(aspects), 0.4, 2.0))
+        many = sum(map(len, self.rows)) > 24
+        side = _SIDE * (0.75 if many else 1)
+        return (side, side * aspect) if aspect <= 1 else (side / aspect**0.5, side * aspect**0.5)
+
+    @staticmethod
+    def _lines(row: list[Panel | None], what: str, width: float, size: float) -> int:
+        return max(
+            (len(_wrapped(getattr(panel, what), width, size)) for panel in row if panel),
+            default=0,
+        )
+
+    def _draw_bar(self, figure: Figure, scale: Scale, total_width: float) -> None:
+        axes = figure.add_axes((1 - 0.65 / total_width, 0.25, 0.14 / total_width, 0.5))
+        name = self.colour_map or (DIVERGING if scale.signed else SEQUENTIAL)
+        mappable = ScalarMappable(Normalize(scale.low, scale.high), matplotlib.colormaps[name])
+        bar = figure.colorbar(mappable, cax=axes)
+        bar.ax.tick_params(labelsize=_SMALL_SIZE)
+
+
+def _draw(axes: Any, panel: Panel, width: float) -> None:
+    axes.set_axis_off()
+    title = _wrapped(panel.title, width, _TITLE_SIZE)
+    axes.text(0, 1.0, "\n".join(title), fontsize=_TITLE_SIZE, va="bottom", transform=axes.transAxes)
+    below = _wrapped(panel.below, width, _SMALL_SIZE)
+    axes.text(
+        0,
+        -0.01,
+        "\n".join(below),
+        fontsize=_SMALL_SIZE,
+        color="firebrick" if panel.pixels is None else "0.25",
+        va="top",
+        transform=axes.transAxes,
+    )
+    if panel.pixels is None:
+        axes.text(0.5, 0.5, "failed", ha="center", va="center", transform=axes.transAxes)
+    else:
+        axes.imshow(panel.pixels, interpolation="nearest", aspect="equal")
+        axes.set_anchor("NW")
+
+
+_MOST_LINES = 6
+
+
+def _wrapped(text: str, width: float, size: float) -> list[str]:
+    """Lines no wider than `width` inches; a text that is far too long is cut."""
+    characters = max(8, int(width / (_CHARACTER * size)))
+    lines = [part for line in text.splitlines() for part in wrap(line, characters)]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: characters - 1] + "…"]
+    return [line.replace("$", r"\$") for line in lines]
