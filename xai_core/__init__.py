@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xai_core.across_models import compare
+    from xai_core.disagreement import Disagreement
     from xai_core.discovery import list_adapters, list_explainers
     from xai_core.errors import XaiError
     from xai_core.evidence import Evidence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Comparison": "types",
+    "Disagreement": "disagreement",
     "Evidence": "evidence",
     "Explainer": "interfaces",
     "Explanation": "types",
@@ -36,6 +39,7 @@ _HOMES = {
     "Study": "study",
     "Target": "types",
     "XaiError": "errors",
+    "compare": "across_models",
     "hookimpl": "hookspecs",
     "list_adapters": "discovery",
     "list_explainers": "discovery",
@@ -44,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "Disagreement",
     "Evidence",
     "Explainer",
     "Explanation",
@@ -57,6 +62,7 @@ __all__ = [
     "Target",
     "XaiError",
     "__version__",
+    "compare",
     "hookimpl",
     "list_adapters",
     "list_explainers",

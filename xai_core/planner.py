@@ -4,6 +4,7 @@ The planner takes the union of what the explainers need, runs one pass for each
 batch of pictures, and hands every explainer its own share of what was found.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -30,7 +31,9 @@ from xai_core.types import (
     Comparison,
     Explanation,
     Failure,
+    GradientHealth,
     Method,
+    Pass,
     Prediction,
     Target,
 )
@@ -91,18 +94,32 @@ def run_plan(
     pictures, unread = _read_pictures(sources)
     cells: list[Explanation | Failure] = []
     predictions: list[Prediction] = []
+    passes: list[Pass] = []
     size = min(batch, len(pictures))
     for start in range(0, len(pictures), batch):
         group = pictures[start : start + batch]
         progress(start, len(pictures), group[0].name)
         made = _prepare(study, group, size)
+        started = time.perf_counter()
         reading = study.read(made.images, _codes(plan, size), plan.needs, plan.layers)
+        backend().to_host(reading.score)
+        passes.append(_record(plan, group, time.perf_counter() - started))
         by_picture = [_explain(study, plan, job, made, reading) for job in plan.jobs()]
         cells.extend(cell for of_picture in zip(*by_picture, strict=True) for cell in of_picture)
         predictions.extend(predict(study, made, reading, TOP))
     progress(len(pictures), len(pictures), "")
     cells.extend(_unread_cells(study, plan, unread))
-    return Comparison(tuple(cells), tuple(predictions))
+    return Comparison(tuple(cells), tuple(predictions), tuple(passes))
+
+
+def _record(plan: Plan, group: Sequence[Picture], seconds: float) -> Pass:
+    return Pass(
+        needs=tuple(str(need.name) for need in plan.needs),
+        layers=tuple(layer.path for layer in plan.layers),
+        pictures=len(group),
+        targets=len(plan.wanted),
+        seconds=seconds,
+    )
 
 
 def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
@@ -183,6 +200,7 @@ def _explain(
         Target(int(index), study.classes.label(int(index)), wanted.asked)
         for index in host(reading.targets[:, column])[: len(batch.pictures)]
     ]
+    started = time.perf_counter()
     try:
         maps = _run(explainer, method, _share(study, explainer, path, batch, reading, column))
     except XaiError as error:
@@ -190,11 +208,12 @@ def _explain(
             Failure(study.name, picture.name, method, path, target, str(error))
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
+    seconds = time.perf_counter() - started
     scores = host(reading.score[:, column])
     probabilities = host(reading.probabilities)
-    peaks = {
-        need: host(peak)
-        for (need, at), peak in reading.peaks[column].items()
+    health = {
+        need: host(numbers)
+        for (need, at), numbers in reading.health[column].items()
         if need in explainer.needs and at in (path, AT_INPUT)
     }
     return [
@@ -213,10 +232,15 @@ def _explain(
             + check_map(
                 maps[number],
                 signed=explainer.signed,
-                peaks={need: float(peak[number]) for need, peak in peaks.items()},
+                peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
                 score_kind=study.score,
                 probability=float(probabilities[number, target.index]),
             ),
+            health=tuple(
+                GradientHealth(str(need.name), *map(float, numbers[number]))
+                for need, numbers in health.items()
+            ),
+            seconds=seconds / len(batch.pictures),
             origin=study.origin,
         )
         for number, (picture, region, target) in enumerate(

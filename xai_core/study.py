@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import keras
 
+from xai_core.disagreement import Disagreement
 from xai_core.errors import ExplainerError, LayerError, UsageError
 from xai_core.images import Fit
 from xai_core.inputs import Input, PreprocessLike, choose_input
@@ -30,7 +31,7 @@ from xai_core.surgery import (
     read_out,
     resolve_layer,
 )
-from xai_core.targets import Classes, TargetLike, make_classes
+from xai_core.targets import Classes, TargetLike, Wanted, make_classes
 from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
 from xai_core.typing import ScoreKind, Tensor
 
@@ -172,6 +173,7 @@ class Study:
         targets: TargetLike | Sequence[TargetLike] = (None,),
         *,
         top: int | None = None,
+        bottom: int | None = None,
         layers: str | Sequence[str] = (),
         batch: int = 8,
         progress: Progress = silent,
@@ -186,6 +188,7 @@ class Study:
             methods: Explainers, by name or as instances.
             targets: Classes, by index or name; None is the predicted class.
             top: The classes of highest score, in place of `targets`.
+            bottom: The classes of lowest score, in place of `targets`.
             layers: Target layers, in any order; by default the study's own.
             batch: Pictures to a pass.
             progress: Told what runs and how much is done.
@@ -197,11 +200,7 @@ class Study:
             each if isinstance(each, Explainer) else self.registry.explainer(each)
             for each in _listed("methods", methods)
         )
-        wanted = (
-            tuple(self.classes.find(each) for each in _listed("targets", targets))
-            if top is None
-            else self.classes.ranked(top)
-        )
+        wanted = self._wanted(targets, top, bottom)
         at_layers = any(explainer.needs & Needs.LAYER for explainer in explainers)
         plan = Plan(explainers, self._layers(layers) if at_layers else (), wanted)
         return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
@@ -222,6 +221,34 @@ class Study:
                 self._probes[key] = Probe(self._readout, layers, passed, self.score)
             probe = self._probes[key]
         return probe(images, wanted)
+
+    def expect(
+        self, picture: PictureLike, expected: TargetLike, method: MethodLike = "grad-cam"
+    ) -> Disagreement:
+        """Set what the model predicts against what was expected.
+
+        Args:
+            picture: A path, a PIL image or an array of RGB 0..255.
+            expected: The class that should have been predicted, by index or name.
+            method: An explainer's name, or an explainer.
+        """
+        cells = self.compare(picture, [method], [None, expected]).cells
+        for cell in cells:
+            if isinstance(cell, Failure):
+                raise ExplainerError(cell.message)
+        predicted, other = (cell for cell in cells if isinstance(cell, Explanation))
+        return Disagreement(predicted, other)
+
+    def _wanted(
+        self, targets: TargetLike | Sequence[TargetLike], top: int | None, bottom: int | None
+    ) -> tuple[Wanted, ...]:
+        if top is not None and bottom is not None:
+            raise UsageError(f"received top {top} and bottom {bottom}; expected one of them")
+        if top is not None:
+            return self.classes.ranked(top)
+        if bottom is not None:
+            return self.classes.lowest(bottom)
+        return tuple(self.classes.find(each) for each in _listed("targets", targets))
 
     def _layers(self, names: str | Sequence[str]) -> tuple[Step, ...]:
         """The layers asked for, in the order in which they run, each once."""

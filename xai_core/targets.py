@@ -67,6 +67,15 @@ class Classes:
             )
         return tuple(Wanted(-rank, f"rank {rank}") for rank in range(1, count + 1))
 
+    def lowest(self, count: int) -> tuple[Wanted, ...]:
+        """The `count` classes of lowest score, lowest first.
+
+        Raises:
+            TargetError: the model does not have that many.
+        """
+        ranked = self.ranked(self.count) if 1 <= count <= self.count else self.ranked(count)
+        return ranked[::-1][:count]
+
     def _numbered(self, index: int, asked: str) -> Wanted:
         if not 0 <= index < self.count:
             raise TargetError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from xai_core.errors import ExplainerError, UsageError
 from xai_core.files import write_atomically
+from xai_core.focus import Focus, measure_focus
 from xai_core.images import Picture, Region
 from xai_core.typing import FloatArray, ScoreKind
 
@@ -114,6 +115,39 @@ class Method:
         return f"{self.name}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
 
 
+@dataclass(frozen=True)
+class GradientHealth:
+    """How much a gradient has to say, over all places and channels of one picture."""
+
+    gradient: str
+    """Which: `ACTIVATION_GRADIENTS` or `INPUT_GRADIENTS`."""
+    largest: float
+    """The largest magnitude."""
+    mean: float
+    """The mean magnitude."""
+    zeros: float
+    """The share of exact zeros, 0..1."""
+
+    def __str__(self) -> str:
+        where = "layer" if self.gradient == "ACTIVATION_GRADIENTS" else "input"
+        return (
+            f"gradient at the {where}: {self.zeros:.0%} zeros, largest {self.largest:.2g}, "
+            f"mean {self.mean:.2g}"
+        )
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of a compiled program, for all methods, targets and layers at once."""
+
+    needs: tuple[str, ...]
+    layers: tuple[str, ...]
+    pictures: int
+    targets: int
+    seconds: float
+    """Until its result was there; compilation included where the program was new."""
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """One map, and all that is needed to make it again."""
@@ -134,6 +168,10 @@ class Explanation:
     score_kind: ScoreKind
     probability: float
     warnings: tuple[MapWarning, ...]
+    health: tuple[GradientHealth, ...]
+    """Of each gradient that the method read."""
+    seconds: float
+    """What the method took for this map, beside the pass that it shares with others."""
     origin: "Callable[[], Mapping[str, Any]]" = field(repr=False)
     """Tells model, weights, preprocessing and versions when asked."""
 
@@ -160,8 +198,15 @@ class Explanation:
             "picture_size": list(self.picture.pixels.shape[:2]),
             "region": asdict(self.region),
             "warnings": [asdict(warning) for warning in self.warnings],
+            "gradient_health": [asdict(each) for each in self.health],
             **self.origin(),
         }
+
+    @cached_property
+    def focus(self) -> Focus | None:
+        """Where the evidence lies; None where the map is empty or not finite."""
+        height, width = self.picture.pixels.shape[:2]
+        return measure_focus(self.map, self.region.width * self.region.height / (width * height))
 
     def overlay(
         self, *, colour_map: str | None = None, opacity: float | None = None
@@ -222,6 +267,8 @@ class Comparison:
     cells: tuple[Cell, ...]
     predictions: tuple[Prediction, ...] = ()
     """What each model predicts for each picture."""
+    passes: tuple[Pass, ...] = ()
+    """The runs of the models that it took."""
 
     def select(
         self,
@@ -256,7 +303,7 @@ class Comparison:
             if (model is None or each.model == model)
             and (picture is None or each.picture.name == picture)
         )
-        return Comparison(cells, predictions)
+        return Comparison(cells, predictions, self.passes)
 
     def __getitem__(self, key: tuple[str, int | str]) -> Explanation:
         """The one map of a method for a target, by index, name, or the words it was asked in.

@@ -63,8 +63,9 @@ class Reading:
     """What does not depend on the target: activations (N, h, w, K)."""
     per_target: tuple[Mapping[Key, Tensor], ...]
     """For each of the T targets, its gradients."""
-    peaks: tuple[Mapping[Key, Tensor], ...]
-    """For each of the T targets, the largest magnitude in each of its gradients, (N,)."""
+    health: tuple[Mapping[Key, Tensor], ...]
+    """For each of the T targets, of each of its gradients, (N, 3): the largest magnitude,
+    the mean magnitude, and the share of exact zeros."""
 
 
 class Probe:
@@ -112,7 +113,7 @@ class Probe:
             score=found["score"],
             shared=_by_key(found["shared"]),
             per_target=tuple(map(_by_key, found["per_target"])),
-            peaks=tuple(map(_by_key, found["peaks"])),
+            health=tuple(map(_by_key, found["health"])),
         )
 
     @property
@@ -157,8 +158,8 @@ class Probe:
             "score": ops.take_along_axis(scores, targets, axis=1),
             "shared": activations,
             "per_target": per_target,
-            "peaks": tuple(
-                {key: ops.max(ops.abs(g), axis=(1, 2, 3)) for key, g in gradients.items()}
+            "health": tuple(
+                {key: _health(gradient) for key, gradient in gradients.items()}
                 for gradients in per_target
             ),
         }
@@ -188,6 +189,16 @@ class Probe:
             if need in self._needs:
                 found[_text(need, self._stops[number][0])] = widen(gradient) / self._seed
         return found
+
+
+def _health(gradient: Tensor) -> Tensor:
+    """Largest magnitude, mean magnitude and share of zeros, (N, 3)."""
+    size = ops.abs(gradient)
+    places = (1, 2, 3)
+    zeros = ops.cast(ops.equal(size, 0), size.dtype)
+    return ops.stack(
+        [ops.max(size, places), ops.mean(size, places), ops.mean(zeros, places)], axis=1
+    )
 
 
 def _itself(logits: Tensor) -> Tensor:

@@ -1,0 +1,111 @@
+"""The same pictures through several models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from xai_core.errors import UsageError, XaiError
+from xai_core.models import ModelLike
+from xai_core.planner import PictureLike
+from xai_core.progress import Progress, silent
+from xai_core.registry import Registry
+from xai_core.study import DEFAULT_METHODS, MethodLike, Study
+from xai_core.targets import TargetLike
+from xai_core.types import Comparison, Failure, Method, Target
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked of every model."""
+
+    pictures: Sequence[PictureLike]
+    methods: Sequence[MethodLike]
+    targets: Sequence[TargetLike]
+
+
+def compare(
+    pictures: PictureLike | Sequence[PictureLike],
+    models: Sequence[ModelLike | Study],
+    methods: Sequence[MethodLike] = DEFAULT_METHODS,
+    targets: Sequence[TargetLike] = (None,),
+    *,
+    top: int | None = None,
+    bottom: int | None = None,
+    batch: int = 8,
+    progress: Progress = silent,
+    registry: Registry | None = None,
+    **study: Any,
+) -> Comparison:
+    """Compare several models on the same pictures, one model in memory at a time.
+
+    A model that cannot be loaded, or does not have a class or a layer that was asked
+    for, leaves a `Failure` in its cells; the others are run all the same.
+
+    Args:
+        pictures: One picture or a list of them.
+        models: Families, files, models in memory, or studies of them.
+        methods: Explainers, by name or as instances.
+        targets: Classes, by index or name; None is what each model predicts.
+        top: The classes of highest score, in place of `targets`.
+        bottom: The classes of lowest score, in place of `targets`.
+        batch: Pictures to a pass.
+        progress: Told what runs and how much is done.
+        registry: The plugins; by default all that are installed.
+        **study: What `Study` takes, for each model that is not one yet.
+
+    Raises:
+        UsageError: there is no model.
+        XaiError: the only model fails.
+    """
+    if not models:
+        raise UsageError("received no models; expected at least one")
+    plugins = Registry.discover() if registry is None else registry
+    asked = _Asked(_list(pictures), _list(methods), _list(targets))
+    found = []
+    for model in models:
+        try:
+            subject = model if isinstance(model, Study) else Study(model, registry=plugins, **study)
+            found.append(
+                subject.compare(
+                    list(asked.pictures),
+                    asked.methods,
+                    asked.targets,
+                    top=top,
+                    bottom=bottom,
+                    batch=batch,
+                    progress=progress,
+                )
+            )
+        except XaiError as error:
+            if len(models) == 1:
+                raise
+            found.append(_failed(str(getattr(model, "name", model)), asked, error))
+    return Comparison(
+        tuple(chain.from_iterable(each.cells for each in found)),
+        tuple(chain.from_iterable(each.predictions for each in found)),
+        tuple(chain.from_iterable(each.passes for each in found)),
+    )
+
+
+def _list(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, (list, tuple)) else [values]
+
+
+def _failed(model: str, asked: _Asked, error: XaiError) -> Comparison:
+    """A failure for every map that the model would have made."""
+    return Comparison(
+        tuple(
+            Failure(
+                model=model,
+                picture=str(getattr(picture, "name", picture)),
+                method=Method(str(getattr(method, "name", method)), {}, signed=False, source=""),
+                layer=None,
+                target=Target(-1, None, "predicted" if target is None else str(target)),
+                message=str(error),
+            )
+            for picture in asked.pictures
+            for target in asked.targets
+            for method in asked.methods
+        )
+    )

@@ -1,0 +1,120 @@
+"""The options that commands share, in the words of `Study`'s arguments."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from xai_core.errors import UsageError
+
+DEFAULT_MODEL = "efficientnet-lite0"
+DEFAULT_METHODS = "grad-cam,grad-cam++,saliency"
+
+PictureFile: TypeAlias = Annotated[
+    str, typer.Argument(metavar="PICTURE", help="A picture file, of any kind that Pillow reads.")
+]
+_MODEL_HELP = "A family's name (xai list adapters), or a .keras or .h5 file."
+ModelArgument: TypeAlias = Annotated[str, typer.Argument(metavar="[MODEL]", help=_MODEL_HELP)]
+Model: TypeAlias = Annotated[str, typer.Option("--model", metavar="MODEL", help=_MODEL_HELP)]
+Method: TypeAlias = Annotated[
+    str, typer.Option("--method", metavar="NAME", help="An explainer (xai list explainers).")
+]
+Methods: TypeAlias = Annotated[
+    str, typer.Option("--methods", metavar="A,B,...", help="Explainers (xai list explainers).")
+]
+_TARGET_HELP = (
+    "A class: its index, its name, or an unambiguous beginning of that. "
+    "By default the predicted class."
+)
+TargetClass: TypeAlias = Annotated[
+    str | None, typer.Option("--target", metavar="CLASS", help=_TARGET_HELP)
+]
+TargetClasses: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="CLASS", help=f"{_TARGET_HELP} May be given again."),
+]
+Layer: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        help="The layer to explain at (xai layers). By default the family's.",
+    ),
+]
+Score: TypeAlias = Annotated[
+    Literal["logit", "probability"],
+    typer.Option("--score", help="What is explained; the two give different maps."),
+]
+Preprocess: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="SCHEME",
+        help="What the model wants its input as (xai list schemes). By default as its family does.",
+    ),
+]
+Labels: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--labels", metavar="FILE", help="The names of the classes, one a line, or as JSON."
+    ),
+]
+Weights: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|random|FILE",
+        help="The weights of a family. By default imagenet, which Keras' own families download.",
+    ),
+]
+Adapter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        metavar="FAMILY",
+        help="The family of a model file. By default found by its structure.",
+    ),
+]
+Size: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--size", metavar="HxW", help="What to feed a model that leaves it open, such as 224x224."
+    ),
+]
+Fit: TypeAlias = Annotated[
+    Literal["crop", "stretch"] | None,
+    typer.Option(
+        "--fit",
+        help="How a picture of another shape is made to fit. By default as the family does.",
+    ),
+]
+ColourMap: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--colour-map", metavar="NAME", help="One of Matplotlib's colour maps."),
+]
+Opacity: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--opacity", help="Of the heat: from 0, the picture alone, to 1.", min=0, max=1),
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document for machines, errors included.")
+]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from `224x224`."""
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise UsageError(
+            f"received --size {text!r}; expected HEIGHTxWIDTH in pixels, such as 224x224"
+        )
+    return int(height), int(width)
+
+
+def parse_methods(text: str) -> list[str]:
+    """Names from `grad-cam,saliency`."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"received --methods {text!r}; expected names, such as {DEFAULT_METHODS}")
+    return names
