@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xai_core.focus import place
 from xai_core.types import Comparison, Explanation, Method
 from xai_core.typing import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,12 @@ class Disagreement:
     def comparison(self) -> Comparison:
         """The three maps, to be drawn side by side."""
         return Comparison((self.predicted, self.expected, self.difference))
+
+    def figure(self) -> "Figure":
+        """The picture and the three maps, side by side."""
+        from xai_core import render
+
+        return render.flow_figure(self.comparison)
 
     def __str__(self) -> str:
         predicted, expected = self.predicted.target, self.expected.target

@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -15,7 +16,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> Path:
     Raises:
         UsageError: the folder cannot be written to.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
@@ -29,5 +30,6 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> Path:
             "be written to"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it took its place, or was never made
+            part.unlink()
     return path

@@ -69,7 +69,7 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
             "of a .keras or .h5 file, or a keras.Model"
         )
     path = Path(source)
-    if path.suffix.lower() not in _SUFFIXES and not path.exists():
+    if path.suffix.lower() not in _SUFFIXES and not _exists(path):
         raise UnknownNameError(
             f"no model is called {os.fspath(source)!r}; expected a family, one of "
             f"{', '.join(registry.adapters)}, or the path of a .keras or .h5 file"
@@ -78,8 +78,8 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
 
 
 def _read_file(path: Path) -> keras.Model:
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "not there"
+    if not _exists(path) or not path.is_file():
+        what = "a folder" if _exists(path) and path.is_dir() else "not there"
         raise ModelError(
             f"model file {str(path)!r} is {what}; expected a file saved by model.save('name.keras')"
             + (" (a SavedModel folder is not a Keras 3 model)" if path.is_dir() else "")
@@ -96,9 +96,14 @@ def _read_file(path: Path) -> keras.Model:
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except OSError as error:
+        raise ModelError(
+            f"Keras cannot load {str(path)!r}: {_reason(error)}. It is damaged, cut short or not "
+            "what its name says; expected a file saved by model.save('name.keras')"
+        ) from error
     except Exception as error:
         raise ModelError(
-            f"Keras cannot load {str(path)!r}: {_first_line(error)}. A model with layers or "
+            f"Keras cannot load {str(path)!r}: {_reason(error)}. A model with layers or "
             "functions of your own, or a Lambda, must be loaded in Python, by code you trust, "
             "and passed on: xai_core.Study(model)"
         ) from error
@@ -107,9 +112,19 @@ def _read_file(path: Path) -> keras.Model:
     return model
 
 
-def _first_line(error: Exception) -> str:
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _reason(error: Exception) -> str:
+    """The line that says why: Keras puts what it met last behind pages of configuration."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
+    met = [line for line in lines if line.startswith("Exception encountered: ")]
+    reason = (met or lines or ["no reason given"])[0].removeprefix("Exception encountered: ")
+    return f"{type(error).__name__}: {reason[:300].rstrip('.')}"
 
 
 class WeightsRecord:
@@ -125,10 +140,14 @@ class WeightsRecord:
 
 
 def hash_weights(model: keras.Model) -> str:
-    """SHA-256 over every variable's path, shape, dtype and values, in the model's order."""
+    """SHA-256 over every weight's name, shape, dtype and values, in the model's order.
+
+    The paths of weights, which depend on the way a model was made or loaded, and the seeds
+    of dropout and augmentation, which are drawn anew each time, do not count.
+    """
     digest = hashlib.sha256()
-    for variable in model.variables:
+    for variable in model.weights:
         values = keras.ops.convert_to_numpy(variable.value)
-        digest.update(f"{variable.path} {values.shape} {values.dtype}".encode())
+        digest.update(f"{variable.name} {values.shape} {values.dtype}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()

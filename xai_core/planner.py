@@ -17,6 +17,7 @@ import numpy as np
 from xai_core.checks import check_map
 from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
 from xai_core.evidence import Evidence
+from xai_core.histogram import GradientHistogram, count_gradient
 from xai_core.images import Picture, Region, read_picture
 from xai_core.interfaces import Explainer
 from xai_core.needs import Needs
@@ -128,6 +129,24 @@ def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     reading = study.read(made.images, np.full((1, 1), -1, np.int32), Needs.NOTHING, ())
     (prediction,) = predict(study, made, reading, top)
     return prediction
+
+
+def read_gradients(
+    study: "Study", source: PictureLike, wanted: Wanted, layer: Step
+) -> tuple[GradientHistogram, GradientHistogram]:
+    """The gradients of one score, at a layer and at the input, counted by magnitude."""
+    made = _prepare(study, [as_picture(source)], 1)
+    needs = Needs.ACTIVATION_GRADIENTS | Needs.INPUT_GRADIENTS
+    reading = study.read(made.images, np.asarray([[wanted.code]], np.int32), needs, (layer,))
+    host = backend().to_host
+    of = f"{study.score} of {study.classes.title(int(host(reading.targets)[0, 0]))}"
+    (gradients,) = reading.per_target
+    at_layer = host(gradients[Needs.ACTIVATION_GRADIENTS, layer.path])
+    at_input = host(gradients[Needs.INPUT_GRADIENTS, AT_INPUT])
+    return (
+        count_gradient(f"{of}, by {layer.path}", at_layer),
+        count_gradient(f"{of}, by the input", at_input),
+    )
 
 
 def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterator[Prediction]:

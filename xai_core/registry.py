@@ -96,7 +96,7 @@ class Registry:
             try:
                 plugin = Plugin(source, point.load())
                 _contributions(plugin)
-            except Exception as error:  # noqa: BLE001 - anyone's code runs at import
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - anyone's code runs at import
                 broken.append(BrokenPlugin(source, point.value, f"{type(error).__name__}: {error}"))
                 warnings.warn(
                     f"plugin {point.value!r} of {source} was left out: {broken[-1].reason}",
@@ -148,15 +148,22 @@ def _contributions(plugin: Plugin) -> tuple[list[Explainer], list[ModelAdapter]]
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin.hooks)
     try:
+        manager.register(plugin.hooks)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise RegistryError(
-            f"{plugin.source}: {error}; expected only the hooks xai_explainers and xai_adapters"
+            f"{plugin.source}: {' '.join(str(error).split())}; expected only the hooks "
+            "xai_explainers and xai_adapters, without arguments"
         ) from error
-    explainers = list(chain.from_iterable(manager.hook.xai_explainers()))
-    adapters = list(chain.from_iterable(manager.hook.xai_adapters()))
+    try:
+        explainers = list(chain.from_iterable(manager.hook.xai_explainers()))
+        adapters = list(chain.from_iterable(manager.hook.xai_adapters()))
+    except Exception as error:
+        raise RegistryError(
+            f"{plugin.source}: its hooks failed with {type(error).__name__}: {error}; expected "
+            "each to return explainers or adapters, in a list or tuple"
+        ) from error
     if not explainers and not adapters:
         raise RegistryError(
             f"{plugin.source} offers neither explainers nor adapters; expected a function "
@@ -179,7 +186,8 @@ def _check(source: Source, item: Any, interface: type) -> None:
         raise RegistryError(
             f"{source} offers {item!r}; expected an instance of xai_core.{interface.__name__}"
         )
-    parameters = getattr(item, "__dataclass_params__", None)
+    # Its own, not that of a class above it, which would know nothing of new fields.
+    parameters = vars(type(item)).get("__dataclass_params__")
     if parameters is None or not parameters.frozen:
         raise RegistryError(
             f"{source}: {type(item).__name__} is no frozen dataclass; expected "

@@ -10,12 +10,13 @@ import keras
 
 from xai_core.disagreement import Disagreement
 from xai_core.errors import ExplainerError, LayerError, UsageError
+from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
-from xai_core.planner import PictureLike, Plan, predict_one, run_plan
+from xai_core.planner import PictureLike, Plan, predict_one, read_gradients, run_plan
 from xai_core.probe import Probe, Reading
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
@@ -238,6 +239,20 @@ class Study:
                 raise ExplainerError(cell.message)
         predicted, other = (cell for cell in cells if isinstance(cell, Explanation))
         return Disagreement(predicted, other)
+
+    def gradients(
+        self, picture: PictureLike, target: TargetLike = None, *, layer: str | None = None
+    ) -> tuple[GradientHistogram, GradientHistogram]:
+        """How large the gradients of a score are, at a layer and at the input.
+
+        Args:
+            picture: A path, a PIL image or an array of RGB 0..255.
+            target: A class, by index or name; None is the predicted class.
+            layer: By default the study's own.
+        """
+        at = self._layers(layer or ())
+        wanted = self.classes.find(target)
+        return read_gradients(self, picture, wanted, at[0])
 
     def _wanted(
         self, targets: TargetLike | Sequence[TargetLike], top: int | None, bottom: int | None

@@ -1,8 +1,9 @@
 """From what a user asks for, an index, a name or a rank, to a class."""
 
 import json
+import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,8 @@ TargetLike: TypeAlias = int | str | None
 """A class index, a class name or an unambiguous beginning of one, or None: the predicted class."""
 
 _SHOWN = 12
+_MOST_DIGITS = 100
+"""Of an index; more are out of any range, and Python refuses to read thousands."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,16 @@ class Classes:
             return Wanted(-1, "predicted")
         if isinstance(target, str):
             return self._named(target)
-        return self._numbered(int(target), str(target))
+        try:
+            index = operator.index(target)
+        except TypeError:
+            index = None
+        if index is None or isinstance(target, bool):
+            raise TargetError(
+                f"received {target!r} as the class; expected a whole number, a class name, or "
+                "None for the predicted class"
+            )
+        return self._numbered(index, str(index))
 
     def ranked(self, count: int) -> tuple[Wanted, ...]:
         """The `count` classes of highest score.
@@ -85,11 +97,14 @@ class Classes:
         return Wanted(index, asked)
 
     def _named(self, asked: str) -> Wanted:
-        names = [name.casefold() for name in self.names or ()]
+        names = [name.strip().casefold() for name in self.names or ()]
         sought = asked.strip().casefold()
-        found = [index for index, name in enumerate(names) if name == sought] or (
-            [index for index, name in enumerate(names) if name.startswith(sought)] if sought else []
-        )
+        found = [index for index, name in enumerate(names) if name == sought and sought]
+        if not found and sought.isdecimal():
+            # Before the beginnings of names: 3 is not short for "3D printer".
+            return self._numbered(int(sought[:_MOST_DIGITS]), asked)
+        if not found and sought:
+            found = [index for index, name in enumerate(names) if name.startswith(sought)]
         if len(found) == 1:
             return Wanted(found[0], asked)
         if found:
@@ -98,8 +113,6 @@ class Classes:
             raise TargetError(
                 f"class {asked!r} fits {len(found)} classes: {shown}{more}; give the index of one"
             )
-        if sought.isdecimal():
-            return self._numbered(int(sought), asked)
         if sought == "predicted":
             return Wanted(-1, "predicted")
         raise TargetError(self._unknown(asked, sought, names))
@@ -132,6 +145,12 @@ def make_classes(count: int, labels: Sequence[str] | str | os.PathLike[str] | No
     if labels is None:
         return Classes(count, None)
     is_path = isinstance(labels, (str, os.PathLike))
+    unordered = isinstance(labels, (bytes, Mapping, Set)) or not isinstance(labels, Iterable)
+    if unordered and not is_path:
+        raise LabelsError(
+            f"received a {type(labels).__name__} as labels; expected a list of names in the order "
+            "of the classes, or a file of them"
+        )
     names = _read_labels(Path(labels)) if is_path else tuple(map(str, labels))  # type: ignore[arg-type]
     where = f"{os.fspath(labels)!r}" if is_path else "labels"  # type: ignore[arg-type]
     if len(names) != count:
@@ -145,8 +164,9 @@ def make_classes(count: int, labels: Sequence[str] | str | os.PathLike[str] | No
 def _read_labels(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    except (OSError, ValueError) as error:  # ValueError: a path that holds a null character
+        is_text = not isinstance(error, UnicodeDecodeError)
+        reason = getattr(error, "strerror", error) if is_text else "not UTF-8 text"
         raise LabelsError(
             f"cannot read labels from {str(path)!r}: {reason}; expected a text file with one "
             "name a line, or a JSON list"
@@ -159,7 +179,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
             data = [data[str(index)] for index in range(len(data))]
         if isinstance(data, list) and all(isinstance(name, str) for name in data):
             return tuple(data)
-    except (json.JSONDecodeError, KeyError, RecursionError):
+    except (ValueError, KeyError, RecursionError):
         pass
     raise LabelsError(
         f"{str(path)!r} does not hold labels; expected a JSON list of names, or an object "

@@ -81,7 +81,10 @@ def explain(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """Show where the model sees a class: a map over the picture (PNG), and raw (NPZ)."""
+    """Show where the model sees a class in a picture.
+
+    Writes the map over the picture (PNG) and, next to it, the raw map (NPZ).
+    """
     from xai_core.files import write_atomically
     from xai_core.images import read_picture
 
@@ -257,9 +260,10 @@ def layers(
     size: o.Size = None,
     json: o.Json = False,
 ) -> None:
-    """List the layers of a model that have a spatial extent: which can be explained at.
+    """List the layers of a model, and which can be explained at.
 
-    A layer can be when it is a cut: when no path from input to output leads around it.
+    Those are the cuts: layers with a spatial extent that no path from input to output
+    leads around.
     """
     from xai_core.cli.listing import discover
 
@@ -289,7 +293,7 @@ def list_(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """List what is installed: explainers, adapters (model families), plugins, and schemes."""
+    """List explainers, adapters (model families), plugins or schemes."""
     listing.show(list(_What) if what is None else [what], as_json=json)
 
 
@@ -300,7 +304,7 @@ def demo(
     ] = "cat-over-coffee.png",
     json: o.Json = False,
 ) -> None:
-    """Explain an installed picture, a cat over a cup of coffee, with the installed model."""
+    """Try it: a cat over a cup of coffee, explained offline."""
     path = _destination(out, out, _FIGURES)
     study = _study(o.DEFAULT_MODEL)
     from xai_core.cli import demonstration
@@ -369,7 +373,7 @@ def _explained(
     logits = {each.index: each.logit for each in prediction.classes}
     if explanation.score_kind == "logit":
         logits[explanation.target.index] = explanation.score
-    yield "class", f"{explanation.target} (asked for: {explanation.target.asked})"
+    yield "class", explanation.target
     yield "probability", output.probability(explanation.probability)
     if explanation.target.index in logits:
         yield "logit", output.logit(logits[explanation.target.index])

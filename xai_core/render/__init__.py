@@ -4,7 +4,7 @@ Nothing here touches Matplotlib's global state, so it draws without a display an
 from any thread.
 """
 
-from xai_core.render.figures import comparison_figure
+from xai_core.render.figures import comparison_figure, flow_figure, histogram_figure
 from xai_core.render.maps import (
     DIVERGING,
     OPACITY,
@@ -28,6 +28,8 @@ __all__ = [
     "blend",
     "common_scale",
     "comparison_figure",
+    "flow_figure",
+    "histogram_figure",
     "on_picture",
     "overlay",
     "resize",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.errors import UsageError
+from xai_core.histogram import GradientHistogram
 from xai_core.images import display_pixels
 from xai_core.render.maps import (
     DIVERGING,
@@ -39,6 +40,7 @@ _CHARACTER = 0.0071
 _PIXELS = 480
 """Pictures larger than this are shown smaller: the sheet has no room for more."""
 _DPI = 120
+_LONGEST_ROW = 6
 
 
 @dataclass(frozen=True)
@@ -69,66 +71,101 @@ def comparison_figure(
         opacity: 0 (picture alone) to 1.
         scale: Which maps share a scale: `map`, `row` or `all`.
     """
-    if not comparison.cells:
-        raise UsageError("received a comparison without maps; expected at least one to draw")
-    shown = scales(list(comparison), scale)
-
-    def panel(cell: Cell, title: str) -> Panel:
-        if isinstance(cell, Failure):
-            return Panel(None, title, cell.message)
-        mine = shown[id(cell)]
-        image = overlay(cell, colour_map=colour_map, opacity=opacity, scale=mine)
-        kinds = [warning.kind for warning in cell.warnings]
-        notes = [f"{mine}"] * (scale == "map") + kinds
-        return Panel(_thumbnail(image), title, " · ".join(notes))
-
-    rows = _lay_out(comparison, panel)
-    bars = {(s.low, s.high): s for s in shown.values()} if scale == "all" else {}
-    sheet = _Sheet(rows, _caption(comparison, scale), next(iter(bars.values()), None), colour_map)
-    return sheet.draw()
+    draw = _Drawing(comparison, colour_map, opacity, scale)
+    by_row = _by_row(comparison.cells)
+    is_matrix = len(by_row) > 1 and max(map(len, by_row)) > 1
+    return draw.sheet(draw.matrix(by_row) if is_matrix else draw.flow())
 
 
-def _lay_out(comparison: Comparison, panel: Any) -> list[list[Panel | None]]:
-    by_row: dict[Hashable, list[Cell]] = {}
-    for cell in comparison.cells:
-        by_row.setdefault((cell.model, _name(cell), cell.target), []).append(cell)
-    models = len({cell.model for cell in comparison.cells})
-    pictures = len({_name(cell) for cell in comparison.cells})
-    if len(by_row) > 1 and max(map(len, by_row.values())) > 1:
+def flow_figure(comparison: Comparison) -> Figure:
+    """Draw one picture and its maps side by side, each under its own class and method."""
+    draw = _Drawing(comparison, None, None, "map")
+    return draw.sheet(draw.flow())
+
+
+def _by_row(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells of each model, picture and class."""
+    rows: dict[Hashable, list[Cell]] = {}
+    for cell in cells:
+        rows.setdefault((cell.model, _name(cell), cell.target), []).append(cell)
+    return list(rows.values())
+
+
+class _Drawing:
+    """Turns the cells of one comparison into panels."""
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        colour_map: str | None,
+        opacity: float | None,
+        sharing: Sharing,
+    ) -> None:
+        if not comparison.cells:
+            raise UsageError("received a comparison without maps; expected at least one to draw")
+        self._cells = comparison.cells
+        self._colour_map = colour_map
+        self._opacity = opacity
+        self._sharing = sharing
+        self._scales = scales(list(comparison), sharing)
+        self._caption = _caption(comparison, sharing)
+        self._models = len({cell.model for cell in self._cells})
+        self._pictures = len({_name(cell) for cell in self._cells})
+
+    def sheet(self, rows: list[list[Panel | None]]) -> Figure:
+        """Draw panels, with a colour bar when one scale serves all."""
+        shared = next(iter(self._scales.values()), None) if self._sharing == "all" else None
+        return _Sheet(rows, self._caption, shared, self._colour_map).draw()
+
+    def matrix(self, by_row: Sequence[Sequence[Cell]]) -> list[list[Panel | None]]:
+        """A row for each model, picture and class, its picture at the left."""
         return [
             [
-                _picture_panel(cells, _row_title(cells[0], models, pictures)),
-                *(panel(cell, _column_title(cell)) for cell in cells),
+                _picture_panel(cells, self._row_title(cells[0])),
+                *(self._panel(cell, _column_title(cell)) for cell in cells),
             ]
-            for cells in by_row.values()
+            for cells in by_row
         ]
-    cells = list(comparison.cells)
-    flow: list[Panel | None] = []
-    if pictures == 1 and any(isinstance(cell, Explanation) for cell in cells):
-        flow.append(_picture_panel(cells, _name(cells[0])))
-    one_method = len({(str(cell.method), cell.layer) for cell in cells}) == 1
-    for cell in cells:
-        lines = [_row_title(cell, models, pictures)] if len(by_row) > 1 or one_method else []
-        lines += [] if one_method and len(by_row) > 1 else [_column_title(cell)]
-        if len(by_row) == 1 and not one_method and cell is cells[0]:
-            flow[:1] = [_picture_panel(cells, _row_title(cell, models, pictures))]
-        flow.append(panel(cell, "\n".join(lines)))
-    columns = len(flow) if len(flow) <= 6 else ceil(sqrt(1.6 * len(flow)))
-    padded = [*flow, *[None] * (-len(flow) % columns)]
-    return [padded[start : start + columns] for start in range(0, len(padded), columns)]
+
+    def flow(self) -> list[list[Panel | None]]:
+        """From left to right, over as many rows as it takes, after the picture if it is one."""
+        cells = self._cells
+        one_row = len(_by_row(cells)) == 1
+        one_column = len({(str(cell.method), cell.layer) for cell in cells}) == 1
+        panels: list[Panel | None] = []
+        if self._pictures == 1:
+            title = self._row_title(cells[0]) if one_row else _name(cells[0])
+            panels.append(_picture_panel(cells, title))
+        for cell in cells:
+            lines = [] if one_row and self._pictures == 1 else [self._row_title(cell)]
+            lines += [] if one_column and not one_row else [_column_title(cell)]
+            panels.append(self._panel(cell, "\n".join(lines)))
+        columns = len(panels) if len(panels) <= _LONGEST_ROW else ceil(sqrt(1.6 * len(panels)))
+        panels += [None] * (-len(panels) % columns)
+        return [panels[start : start + columns] for start in range(0, len(panels), columns)]
+
+    def _panel(self, cell: Cell, title: str) -> Panel:
+        if isinstance(cell, Failure):
+            return Panel(None, title, cell.message)
+        scale = self._scales[id(cell)]
+        image = overlay(cell, colour_map=self._colour_map, opacity=self._opacity, scale=scale)
+        notes = [str(scale)] if self._sharing == "map" else []
+        if scale.signed:
+            notes.append("red for, blue against" if self._colour_map is None else "high for")
+        notes += [warning.kind for warning in cell.warnings]
+        return Panel(_thumbnail(image), title, " · ".join(notes))
+
+    def _row_title(self, cell: Cell) -> str:
+        before = [cell.model] * (self._models > 1) + [_name(cell)] * (self._pictures > 1)
+        lines = [str(cell.target)]
+        if isinstance(cell, Explanation):
+            logit = f", logit {cell.score:.2f}" if cell.score_kind == "logit" else ""
+            lines.append(f"p = {cell.probability:.3f}{logit}")
+        return "\n".join([*before, *lines])
 
 
 def _name(cell: Cell) -> str:
     return cell.picture if isinstance(cell, Failure) else cell.picture.name
-
-
-def _row_title(cell: Cell, models: int, pictures: int) -> str:
-    lines = [str(cell.target)]
-    if isinstance(cell, Explanation):
-        logit = f", logit {cell.score:.2f}" if cell.score_kind == "logit" else ""
-        lines.append(f"p = {cell.probability:.3f}{logit}")
-    before = [cell.model] * (models > 1) + [_name(cell)] * (pictures > 1)
-    return "\n".join([*before, *lines])
 
 
 def _column_title(cell: Cell) -> str:
@@ -272,3 +309,29 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: characters - 1] + "…"]
     return [line.replace("$", r"\$") for line in lines]
+
+
+def histogram_figure(histogram: GradientHistogram) -> Figure:
+    """Draw a gradient's magnitudes: positive values upwards, negative ones downwards."""
+    figure = Figure(figsize=(6.4, 3.4), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    widths = np.diff(histogram.edges)
+    left = histogram.edges[:-1]
+    axes.bar(left, histogram.positive, widths, align="edge", color="#b2182b", label="positive")
+    axes.bar(left, -histogram.negative, widths, align="edge", color="#2166ac", label="negative")
+    axes.axhline(0, color="0.2", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(histogram.edges[0], histogram.edges[-1])
+    axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
+    axes.set_xlabel("magnitude")
+    axes.set_ylabel("values")
+    axes.legend(frameon=False, fontsize=_TITLE_SIZE)
+    broken = f", {histogram.broken} not finite" if histogram.broken else ""
+    zeros = f"{histogram.zeros / max(histogram.size, 1):.1%} of them 0"
+    title = [
+        *_wrapped(histogram.title, 6.0, _TITLE_SIZE),
+        f"{histogram.size} values, {zeros}{broken}",
+    ]
+    axes.set_title("\n".join(title), fontsize=_TITLE_SIZE, loc="left")
+    return figure

@@ -306,11 +306,10 @@ def _given(node: Any) -> list[Any]:
 
     Keras matches a dictionary with a model's list of inputs by their names.
     """
-    structure = node.arguments.args[0] if len(node.arguments.args) == 1 else None
-    if _is_graph(node.operation) and isinstance(structure, dict):
-        declared = node.operation.input
-        if not isinstance(declared, dict):
-            return [structure[tensor.name] for tensor in node.operation.inputs]
+    model, arguments = node.operation, node.arguments.args
+    by_name = len(arguments) == 1 and isinstance(arguments[0], dict) and _is_graph(model)
+    if by_name and not (isinstance(model, Functional) and isinstance(model.input, dict)):
+        return [arguments[0][declared.name] for declared in model.inputs]
     return list(node.input_tensors)
 
 

@@ -185,7 +185,7 @@ def test_every_tensor_of_the_file_is_used_once(model, state):
     counters = [name for name in state if name.endswith(".num_batches_tracked")]
     assert (len(state), len(counters)) == (296, 49)
     held = [values for name, values in state.items() if name not in counters]
-    assert bags(variable.numpy() for variable in model.variables) == bags(held)
+    assert bags(variable.numpy() for variable in model.weights) == bags(held)
 
 
 def test_a_tensor_too_many_or_too_few_is_an_error(monkeypatch):

@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -56,24 +55,26 @@ def test_without_network_it_says_what_to_do(adapter, offline, tmp_path, capsys):
     assert f"cannot download the ImageNet weights of {adapter.name}" in message
     assert "Name or service not known" in message
     file = f"{adapter.name}_weights_tf_dim_ordering_tf_kernels.h5"
-    assert f"put https://storage.googleapis.com/tensorflow/keras-applications/{adapter.folder}/"
-    assert f"/{file} at {tmp_path / 'models' / file}," in message
+    url = f"https://storage.googleapis.com/tensorflow/keras-applications/{adapter.folder}/{file}"
+    assert f"put {url} at {tmp_path / 'models' / file}," in message
     assert "pass the path of a weights file, or ask for 'random' weights" in message
     assert caught.value.__suppress_context__
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_cache_is_in_the_home_folder_otherwise(offline, monkeypatch):
+def test_the_cache_is_in_the_home_folder_otherwise(offline, monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ModelError) as caught:
         VGG16.build("imagenet")
-    assert f" at {Path.home() / '.keras' / 'models' / VGG16.file}," in str(caught.value)
+    assert f" at {tmp_path / '.keras' / 'models' / VGG16.file}," in str(caught.value)
 
 
 def test_a_download_that_breaks_off_is_the_same_error(monkeypatch, tmp_path, capsys):
     def fail(*_, **__):
         print("Downloading data from somewhere")
-        raise Exception("URL fetch failure on it: None -- reset by peer")  # as Keras does
+        # A plain Exception, as Keras raises it.
+        raise Exception("URL fetch failure on it: None -- reset by peer")  # noqa: TRY002
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: contextlib.nullcontext())
@@ -83,7 +84,7 @@ def test_a_download_that_breaks_off_is_the_same_error(monkeypatch, tmp_path, cap
     assert capsys.readouterr() == ("", "Downloading data from somewhere\n")
 
 
-class Stop(Exception):
+class AskedError(Exception):
     pass
 
 
@@ -93,13 +94,13 @@ def test_the_file_is_the_one_that_keras_itself_would_load(adapter, monkeypatch):
 
     def record(name, origin, cache_subdir, file_hash):
         asked.append((name, origin, cache_subdir, file_hash))
-        raise Stop
+        raise AskedError
 
     # Each in place of get_file(), as Keras' own code and as ours call it.
     monkeypatch.setattr(file_utils, "get_file", record)
     monkeypatch.setattr(keras.utils, "get_file", record)
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: contextlib.nullcontext())
-    with pytest.raises(Stop):
+    with pytest.raises(AskedError):
         adapter.application(weights="imagenet")
     with pytest.raises(ModelError):
         adapter.build("imagenet")
@@ -108,22 +109,16 @@ def test_the_file_is_the_one_that_keras_itself_would_load(adapter, monkeypatch):
 
 
 @WARNS
-def test_a_cached_file_is_loaded_without_asking_the_network(monkeypatch, tmp_path, capsys):
-    adapter = small(XCEPTION)
+def test_a_cached_file_is_loaded_without_asking_the_network(monkeypatch, tmp_path):
+    adapter = replace(small(XCEPTION), file="cached.weights.h5")
     cached = tmp_path / "models" / adapter.file
     cached.parent.mkdir()
     saved = adapter.application(weights=None)
-    saved.save_weights(tmp_path / "x.weights.h5")
-    cached = cached.rename(cached) if cached.exists() else cached
-    (tmp_path / "x.weights.h5").rename(cached.with_suffix(".weights.h5"))
-    adapter = replace(adapter, file=cached.with_suffix(".weights.h5").name)
+    saved.save_weights(cached)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("asked"))
-    monkeypatch.setattr(
-        keras.utils, "get_file", lambda name, *_, **__: str(tmp_path / "models" / name)
-    )
-    loaded = adapter.build("imagenet")
-    assert_same(loaded, saved)
+    monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: str(cached))
+    assert_same(adapter.build("imagenet"), saved)
 
 
 def assert_same(model, other):
@@ -231,12 +226,17 @@ def test_random_weights_are_he_normal_and_the_same_every_time(adapter):
     assert seen == {"vgg16": 13, "resnet50": 54, "xception": 6 + 2 * 34 + 1}[adapter.name]
 
 
+def draw():
+    """A number from each of the global generators."""
+    return random.random(), np.random.rand(), float(keras.random.normal(()))  # noqa: NPY002
+
+
 def test_random_weights_touch_no_global_generator():
     keras.utils.set_random_seed(7)
-    expected = random.random(), np.random.rand(), np.asarray(keras.random.normal(()))
+    expected = draw()
     keras.utils.set_random_seed(7)
     small(XCEPTION).build("random")
-    assert (random.random(), np.random.rand(), np.asarray(keras.random.normal(()))) == expected
+    assert draw() == expected
 
 
 def test_a_global_seed_does_not_change_the_random_weights():
