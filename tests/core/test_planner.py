@@ -1,0 +1,226 @@
+"""The planner: how many passes it takes, and what it does with what fails."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from xai_core import Explainer, Needs, Study
+from xai_core.errors import PictureError, UsageError
+from xai_core.types import Explanation, Failure
+
+SIZE = (24, 32)
+
+
+class Counted(keras.layers.Layer):
+    """Counts how often it is called: once for each forward pass in a traced program."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = []
+
+    def call(self, inputs):
+        if inputs.shape[0] is not None:  # not the symbolic call that builds the model
+            self.calls.append(tuple(inputs.shape))
+        return inputs
+
+
+def make_model():
+    """Two feature layers, and a counter before, between and behind them."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((*SIZE, 3))
+    x = Counted(name="at_input")(inputs)
+    x = keras.layers.Conv2D(5, 3, activation="tanh", name="shallow")(x)
+    x = Counted(name="between")(x)
+    x = keras.layers.Conv2D(6, 3, strides=2, activation="tanh", name="deep")(x)
+    x = Counted(name="in_head")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(7, activation="softmax")(x))
+
+
+@dataclass(frozen=True)
+class Mean(Explainer):
+    """The mean activation: needs no gradient."""
+
+    name: ClassVar[str] = "mean"
+    needs: ClassVar[Needs] = Needs.ACTIVATIONS
+
+    def explain(self, evidence):
+        return ops.mean(evidence.activations, axis=-1)
+
+
+@dataclass(frozen=True)
+class Breaks(Explainer):
+    """Always raises."""
+
+    name: ClassVar[str] = "breaks"
+    needs: ClassVar[Needs] = Needs.ACTIVATIONS
+
+    def explain(self, evidence):
+        raise ZeroDivisionError("on purpose")
+
+
+def pictures(count):
+    rng = np.random.default_rng(5)
+    return [rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def study_of(model, registry):
+    return Study(model, registry=registry, preprocess="unit")
+
+
+def layer_calls(model):
+    return {name: len(model.get_layer(name).calls) for name in ("at_input", "between", "in_head")}
+
+
+def operations(study, kind):
+    """How often an operation occurs in the one compiled program of a study."""
+    (probe,) = study._probes.values()
+    compiled = probe._pass
+    names, cells = compiled.__code__.co_freevars, compiled.__closure__
+    (program,) = cells[names.index("programs")].cell_contents.values()
+    return sum(op.type == kind for op in program.graph.get_operations())
+
+
+def test_everything_at_once_takes_one_pass_and_one_forward(registry):
+    model = make_model()
+    study = study_of(model, registry)
+    many = study.compare(
+        pictures(1),
+        ["grad-cam", "grad-cam++", "saliency"],
+        [0, 3, None],
+        layers=["shallow", "deep"],
+    )
+    assert len(many.cells) == 3 * (2 + 2 + 1)
+    assert len(many.passes) == 1
+    assert layer_calls(model) == {"at_input": 1, "between": 1, "in_head": 1}
+
+
+def test_class_activation_maps_are_differentiated_through_the_head_alone(registry):
+    study = study_of(make_model(), registry)
+    study.compare(pictures(1), ["grad-cam", "grad-cam++"], [2])
+    assert operations(study, "Conv2D") == 2
+    assert operations(study, "Conv2DBackpropInput") == 0
+
+
+def test_a_shallow_layer_costs_one_backward_through_what_is_behind_it(registry):
+    study = study_of(make_model(), registry)
+    study.compare(pictures(1), ["grad-cam", "grad-cam++"], [2], layers=["deep", "shallow"])
+    assert operations(study, "Conv2D") == 2
+    assert operations(study, "Conv2DBackpropInput") == 1
+
+
+def test_saliency_beside_them_reuses_forward_and_backward(registry):
+    study = study_of(make_model(), registry)
+    study.compare(pictures(1), ["grad-cam", "grad-cam++", "saliency"], [2])
+    assert operations(study, "Conv2D") == 2
+    assert operations(study, "Conv2DBackpropInput") == 2
+
+
+def test_each_further_target_costs_one_backward_and_no_forward(registry):
+    study = study_of(make_model(), registry)
+    study.compare(pictures(1), ["saliency"], [2, 4, 6])
+    assert operations(study, "Conv2D") == 2
+    assert operations(study, "Conv2DBackpropInput") == 3 * 2
+
+
+def test_maps_without_gradients_take_no_backward(registry):
+    study = study_of(make_model(), registry)
+    study.compare(pictures(1), [Mean()], [2])
+    assert operations(study, "MatMul") == 1
+
+
+def test_pictures_go_in_batches_of_one_compiled_shape(registry):
+    model = make_model()
+    many = study_of(model, registry).compare(pictures(5), "grad-cam", batch=2)
+    assert [(each.pictures, each.targets) for each in many.passes] == [(2, 1), (2, 1), (1, 1)]
+    assert model.get_layer("at_input").calls == [(2, *SIZE, 3)]
+    assert len(many.cells) == len(many.predictions) == 5
+
+
+def test_maps_do_not_depend_on_batching_or_company(registry):
+    study = study_of(make_model(), registry)
+    sources = pictures(5)
+    together = study.compare(sources, ["grad-cam", "saliency"], batch=3)
+    for source, *cells in zip(sources, together.cells[::2], together.cells[1::2], strict=True):
+        alone = study.compare(source, ["grad-cam", "saliency"])
+        for one, other in zip(alone.cells, cells, strict=True):
+            np.testing.assert_allclose(one.map, other.map, atol=1e-6 * np.abs(one.map).max())
+
+
+def test_several_layers_give_the_maps_of_each_alone(registry):
+    study = study_of(make_model(), registry)
+    (source,) = pictures(1)
+    both = study.compare(source, ["grad-cam", "saliency"], [1, 5], layers=["deep", "shallow"])
+    for cell in both.cells:
+        layers = () if cell.layer is None else cell.layer
+        (alone,) = study.compare(source, cell.method.name, cell.target.index, layers=layers).cells
+        np.testing.assert_allclose(cell.map, alone.map, rtol=1e-5, atol=1e-8)
+    assert [c.layer for c in both.cells[:3]] == ["shallow", "deep", None]
+
+
+def test_an_unreadable_picture_fails_in_its_place_and_the_others_are_made(registry, tmp_path):
+    study = study_of(make_model(), registry)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    first, second = pictures(2)
+    many = study.compare([first, str(broken), second], ["grad-cam", "saliency"])
+    made = [cell for cell in many.cells if isinstance(cell, Explanation)]
+    failed = [cell for cell in many.cells if isinstance(cell, Failure)]
+    assert (len(made), len(failed)) == (4, 2)
+    assert all(cell.picture == str(broken) for cell in failed)
+    assert all("is not a picture that Pillow can read" in cell.message for cell in failed)
+
+
+def test_the_only_picture_that_cannot_be_read_is_an_error(registry):
+    with pytest.raises(PictureError, match=r"There is no file 'nowhere\.png'"):
+        study_of(make_model(), registry).compare("nowhere.png")
+
+
+def test_a_method_that_raises_fails_in_its_place(registry):
+    many = study_of(make_model(), registry).compare(pictures(2), [Breaks(), "grad-cam"], [1, 2])
+    assert [type(cell) for cell in many.cells] == [Failure, Explanation] * 4
+    assert many.failures[0].message == (
+        f"explainer 'breaks' of module {__name__} raised ZeroDivisionError: on purpose"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch": 0}, "received batch 0; expected at least 1"),
+        ({"methods": []}, "received no methods; expected at least one"),
+        ({"targets": []}, "received no targets; expected at least one"),
+        ({"top": 2, "bottom": 2}, "received top 2 and bottom 2; expected one of them"),
+        ({"top": 8}, "received top 8; expected 1 to 7"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_runs(registry, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        study_of(make_model(), registry).compare(pictures(1), **arguments)
+
+
+def test_no_pictures_is_an_error(registry):
+    with pytest.raises(UsageError, match="received no pictures; expected at least one"):
+        study_of(make_model(), registry).compare([])
+
+
+def test_top_and_bottom_are_the_ranks_of_the_prediction(registry):
+    study = study_of(make_model(), registry)
+    (source,) = pictures(1)
+    order = [each.index for each in study.predict(source, top=7).classes]
+    top = study.compare(source, "grad-cam", top=3)
+    bottom = study.compare(source, "grad-cam", bottom=3)
+    assert [cell.target.index for cell in top.cells] == order[:3]
+    assert [cell.target.index for cell in bottom.cells] == order[::-1][:3]
+
+
+def test_progress_is_told_from_nothing_to_all(registry):
+    seen = []
+    study_of(make_model(), registry).compare(
+        pictures(3), "grad-cam", batch=2, progress=lambda *each: seen.append(each)
+    )
+    assert seen == [(0, 3, "array"), (2, 3, "array"), (3, 3, "")]
