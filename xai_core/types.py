@@ -86,6 +86,12 @@ class Prediction:
     warnings: tuple[MapWarning, ...]
     preprocessing: str
 
+    def figure(self) -> "Figure":
+        """A Matplotlib figure: the picture, and beside it the classes with their scores."""
+        from xai_core import render
+
+        return render.prediction_figure(self)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -221,6 +227,16 @@ class Explanation:
         from xai_core import render
 
         return render.overlay(self, colour_map=colour_map, opacity=opacity)
+
+    def heatmap(self, *, colour_map: str | None = None) -> "Image.Image":
+        """The map alone at its own resolution, coloured: a pixel for each of its places.
+
+        Args:
+            colour_map: A Matplotlib colour map, as for `overlay`.
+        """
+        from xai_core import render
+
+        return render.heatmap(self, colour_map=colour_map)
 
     def figure(self) -> "Figure":
         """A Matplotlib figure: the picture, and the map over it."""

@@ -4,7 +4,12 @@ Nothing here touches Matplotlib's global state, so it draws without a display an
 from any thread.
 """
 
-from xai_core.render.figures import comparison_figure, flow_figure, histogram_figure
+from xai_core.render.figures import (
+    comparison_figure,
+    flow_figure,
+    histogram_figure,
+    prediction_figure,
+)
 from xai_core.render.maps import (
     DIVERGING,
     OPACITY,
@@ -13,6 +18,7 @@ from xai_core.render.maps import (
     Sharing,
     blend,
     common_scale,
+    heatmap,
     on_picture,
     overlay,
     resize,
@@ -29,9 +35,11 @@ __all__ = [
     "common_scale",
     "comparison_figure",
     "flow_figure",
+    "heatmap",
     "histogram_figure",
     "on_picture",
     "overlay",
+    "prediction_figure",
     "resize",
     "scales",
 ]

@@ -27,7 +27,7 @@ from xai_core.render.maps import (
     overlay,
     scales,
 )
-from xai_core.types import Cell, Comparison, Explanation, Failure
+from xai_core.types import Cell, Comparison, Explanation, Failure, Prediction
 
 _SIDE = 2.5
 """The longer side of a panel, in inches."""
@@ -308,7 +308,7 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
     lines = [part for line in text.splitlines() for part in wrap(line, characters)]
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: characters - 1] + "…"]
-    return [line.replace("$", r"\$") for line in lines]
+    return [_escaped(line) for line in lines]
 
 
 def histogram_figure(histogram: GradientHistogram) -> Figure:
@@ -335,3 +335,39 @@ def histogram_figure(histogram: GradientHistogram) -> Figure:
     ]
     axes.set_title("\n".join(title), fontsize=_TITLE_SIZE, loc="left")
     return figure
+
+
+def prediction_figure(prediction: Prediction) -> Figure:
+    """Draw a picture, and beside it its classes with their probabilities and logits."""
+    classes = prediction.classes
+    height = max(2.6, 0.34 * len(classes) + 0.9)
+    figure = Figure(figsize=(7.2, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
+    left.imshow(_thumbnail(Image.fromarray(display_pixels(prediction.picture))))
+    left.set_axis_off()
+    left.set_title(_escaped(prediction.picture.name)[:40], fontsize=_TITLE_SIZE, loc="left")
+    places = np.arange(len(classes))
+    shares = [np.nan_to_num(each.probability) for each in classes]
+    right.barh(places, shares, color="#b5651d", height=0.62)
+    right.set_yticks(places, [_escaped(each.title)[:32] for each in classes])
+    right.invert_yaxis()
+    right.set_xlim(min(0.0, *shares), max(1.0, *shares) * 1.45)
+    right.tick_params(labelsize=_TITLE_SIZE)
+    for side in ("top", "right"):
+        right.spines[side].set_visible(False)
+    right.set_xticks([0, 0.5, 1])
+    for where, each in zip(places, classes, strict=True):
+        text = f" {each.probability:.3f}   logit {each.logit:.2f}"
+        right.text(max(each.probability, 0), where, text, va="center", fontsize=_SMALL_SIZE + 1)
+    right.set_title(_escaped(prediction.model)[:40], fontsize=_TITLE_SIZE, loc="left")
+    right.set_xlabel("probability", fontsize=_TITLE_SIZE)
+    notes = " · ".join(warning.kind for warning in prediction.warnings)
+    if notes:
+        figure.supxlabel(notes, fontsize=_SMALL_SIZE, color="firebrick", x=0.02, ha="left")
+    return figure
+
+
+def _escaped(text: str) -> str:
+    """Text that Matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")

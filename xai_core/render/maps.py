@@ -124,6 +124,13 @@ def overlay(
     return Image.fromarray(blend(explanation.picture, heat, shown, colour_map, opacity))
 
 
+def heatmap(explanation: Explanation, *, colour_map: str | None = None) -> Image.Image:
+    """The map alone, a pixel for each of its places. See `Explanation.heatmap`."""
+    scale = common_scale([explanation])
+    name = colour_map or (DIVERGING if scale.signed else SEQUENTIAL)
+    return Image.fromarray(np.rint(colour(scale(explanation.map), name)).astype(np.uint8))
+
+
 def blend(
     picture: Picture,
     heat: FloatArray,
