@@ -119,8 +119,8 @@ class Family(ModelAdapter):
             return self.pretrained()
         if weights == "random":
             return randomize(self.architecture())
-        path = Path(weights).expanduser()
-        if not path.is_file():
+        path = _file(weights)
+        if path is None:
             raise ModelError(
                 f"{self.name} has no weights {weights!r}, and no file is called that; expected "
                 "'imagenet', 'random', or the path of a .weights.h5, .h5 or .keras file"
@@ -162,6 +162,15 @@ class Family(ModelAdapter):
     def labels(self, classes: int) -> Sequence[str] | None:
         """ImageNet's names where there are as many classes."""
         return imagenet_names() if classes == CLASSES else None
+
+
+def _file(name: str) -> Path | None:
+    """The file of that name, if there is one."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # a name that is too long; the home of nobody
+        return None
 
 
 def randomize(model: keras.Model, seed: int = 0) -> keras.Model:

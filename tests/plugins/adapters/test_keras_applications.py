@@ -185,7 +185,9 @@ def test_a_file_of_other_weights_is_refused(file, reason, other_files):
     assert len(message) < 800
 
 
-@pytest.mark.parametrize("weights", ["imagnet", "", "gone.h5", "/", "None"])
+@pytest.mark.parametrize(
+    "weights", ["imagnet", "", "gone.h5", "/", "None", "h5" * 500, "~no_such_user/x.h5"]
+)
 @pytest.mark.parametrize("adapter", FAMILIES, ids=lambda adapter: adapter.name)
 def test_any_other_word_is_refused_before_anything_is_built(adapter, weights):
     adapter = replace(adapter, application=lambda **_: pytest.fail("built"))

@@ -9,6 +9,7 @@ from keras import applications, layers
 
 from xai_core.surgery import read_graph, stride
 from xai_plugins.adapters import ADAPTERS, EFFICIENTNET_LITE0, RESNET50, VGG16, XCEPTION
+from xai_plugins.adapters.family import convolutions
 
 SIDE = 75
 
@@ -49,6 +50,11 @@ def family(request):
     return SimpleNamespace(name=request.param, adapter=adapter, model=build())
 
 
+@pytest.fixture(scope="module")
+def lite():
+    return EFFICIENTNET_LITE0.architecture()
+
+
 def matching(model):
     graph = read_graph(model)
     return [adapter.name for adapter in ADAPTERS if adapter.matches(graph)]
@@ -86,6 +92,11 @@ def check(model, family, prefix):
 
 def test_flat(family):
     check(family.model, family, prefix="")
+
+
+def test_it_knows_every_convolution_of_the_backbone(family, lite):
+    for adapter, model in ((family.adapter, family.model), (EFFICIENTNET_LITE0, lite)):
+        assert tuple(convolutions(read_graph(model))) == adapter.convolutions
 
 
 def test_flat_with_a_head(family):
@@ -225,11 +236,6 @@ def test_not_a_small_model():
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(64, 3), layers.Flatten()])
     assert matching(model) == ["generic"]
     assert matching(keras.Sequential([keras.Input((8,)), layers.Dense(2)])) == ["generic"]
-
-
-@pytest.fixture(scope="module")
-def lite():
-    return EFFICIENTNET_LITE0.architecture()
 
 
 def test_lite0_flat_nested_and_with_a_new_head(lite):
