@@ -56,8 +56,8 @@ def _report(error: Exception, *, as_json: bool) -> int:
     elif isinstance(error, _BadArguments):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "xai"
-        text = error.format_message()  # type: ignore[attr-defined]
-        kind, message, code = "UsageError", f"{text} See '{command} --help'.", 2
+        text = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        kind, message, code = "UsageError", f"{text}. See '{command} --help'", 2
     else:
         kind, code = "InternalError", 1
         message = (

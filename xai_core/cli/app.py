@@ -4,6 +4,7 @@ What is heavy is imported inside them: help, versions and usage errors must not
 wait for TensorFlow.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -89,7 +90,7 @@ def explain(
     from xai_core.images import read_picture
 
     source = read_picture(picture)
-    overlay_path = _destination(out, f"{Path(picture).stem}.{method}.png", (".png", ".npz"))
+    overlay_path = _destination(out or f"{Path(picture).stem}.{method}.png", (".png", ".npz"))
     overlay_path, map_path = overlay_path.with_suffix(".png"), overlay_path.with_suffix(".npz")
     _protect(picture, overlay_path, map_path)
     study = _study(
@@ -169,7 +170,7 @@ def compare(
         raise UsageError("received --target and --top; expected one of them")
     names = o.parse_methods(methods)
     source = read_picture(picture)
-    path = _destination(out, f"{Path(picture).stem}.compare.png", _FIGURES)
+    path = _destination(out or f"{Path(picture).stem}.compare.png", _FIGURES)
     _protect(picture, path)
     study = _study(
         model,
@@ -265,10 +266,8 @@ def layers(
     Those are the cuts: layers with a spatial extent that no path from input to output
     leads around.
     """
-    from xai_core.cli.listing import discover
-
     # A family's layers are the same whatever its weights, so nothing is downloaded for them.
-    registry = discover()
+    registry = listing.discover()
     weights = "random" if model in registry.adapters else None
     study = _study(model, adapter=adapter, size=size, weights=weights, registry=registry)
     if json:
@@ -305,7 +304,7 @@ def demo(
     json: o.Json = False,
 ) -> None:
     """Try it: a cat over a cup of coffee, explained offline."""
-    path = _destination(out, out, _FIGURES)
+    path = _destination(out, _FIGURES)
     study = _study(o.DEFAULT_MODEL)
     from xai_core.cli import demonstration
 
@@ -332,24 +331,27 @@ def _study(model: str, *, size: str | None = None, **arguments: Any) -> "Study":
         return Study(model, size=wanted, **arguments)
 
 
-def _destination(out: str | None, default: str, suffixes: Sequence[str]) -> Path:
-    """Where to write, known to be possible before anything is computed."""
-    path = Path(default if out is None else out)
+def _destination(name: str, suffixes: Sequence[str]) -> Path:
+    """Where to write; refused before anything is computed when its ending means nothing."""
+    path = Path(name)
     if path.suffix not in suffixes:
-        raise UsageError(
-            f"received --out {str(path)!r}; expected a name that ends in {' or '.join(suffixes)}"
-        )
+        raise UsageError(f"received --out {name!r}; expected a name that ends in {_or(suffixes)}")
     return path
+
+
+def _or(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _protect(picture: str, *paths: Path) -> None:
     """Never write over the picture that is explained."""
     for path in paths:
-        if path.exists() and path.samefile(picture):
-            raise UsageError(
-                f"{str(path)!r} is the picture itself; expected another place to write to. Give "
-                "one with --out"
-            )
+        with contextlib.suppress(OSError):  # what is not there is no picture
+            if path.samefile(picture):
+                raise UsageError(
+                    f"{str(path)!r} is the picture itself; expected another place to write to. "
+                    "Give one with --out"
+                )
 
 
 def _family(study: "Study") -> dict[str, Any]:

@@ -10,10 +10,10 @@ DEFAULT_MODEL = "efficientnet-lite0"
 DEFAULT_METHODS = "grad-cam,grad-cam++,saliency"
 
 PictureFile: TypeAlias = Annotated[
-    str, typer.Argument(help="A picture file, of any kind that Pillow reads.")
+    str, typer.Argument(metavar="PICTURE", help="A picture file, of any kind that Pillow reads.")
 ]
 _MODEL_HELP = "A family's name (xai list adapters), or a .keras or .h5 file."
-ModelArgument: TypeAlias = Annotated[str, typer.Argument(help=_MODEL_HELP)]
+ModelArgument: TypeAlias = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
 Model: TypeAlias = Annotated[str, typer.Option("--model", metavar="MODEL", help=_MODEL_HELP)]
 Method: TypeAlias = Annotated[
     str, typer.Option("--method", metavar="NAME", help="An explainer (xai list explainers).")
@@ -93,7 +93,9 @@ ColourMap: TypeAlias = Annotated[
 ]
 Opacity: TypeAlias = Annotated[
     float | None,
-    typer.Option("--opacity", metavar="0..1", help="Of the heat; at 0 the picture alone.", min=0, max=1),
+    typer.Option(
+        "--opacity", metavar="0..1", help="Of the heat; at 0 the picture alone.", min=0, max=1
+    ),
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document for machines, errors included.")

@@ -89,7 +89,8 @@ def status(text: object) -> Iterator[None]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield
         return
-    console.print(Text(f"{safe(text)} ...", "dim", overflow="ellipsis", no_wrap=True), end="\r")
+    line = Text(f"{safe(text)} ...", "dim")
+    console.print(line, no_wrap=True, overflow="ellipsis", end="\r")
     try:
         yield
     finally:

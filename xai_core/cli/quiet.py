@@ -37,7 +37,7 @@ def import_keras() -> None:
     """Import Keras and its backend, and keep what they print meanwhile off the terminal."""
     if debugging() or os.environ[_LEVEL] not in ("2", "3"):
         return
-    with _hold_stderr():
+    with hold_stderr():
         import keras  # noqa: F401
     # Not earlier: absl makes a logger of its own class, and only where there is none.
     for library in _LIBRARIES:
@@ -58,7 +58,7 @@ def _show_warning(
 
 
 @contextmanager
-def _hold_stderr() -> Iterator[None]:
+def hold_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2, and show it only on failure.
 
     TensorFlow's C++ logs some lines before its log level counts, so nothing in
