@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from xai_core.errors import UsageError, XaiError
+from xai_core.images import source_name
 from xai_core.models import ModelLike
 from xai_core.planner import PictureLike
 from xai_core.progress import Progress, silent
@@ -32,6 +33,7 @@ def compare(
     *,
     top: int | None = None,
     bottom: int | None = None,
+    layers: str | Sequence[str] = (),
     batch: int = 8,
     progress: Progress = silent,
     registry: Registry | None = None,
@@ -49,6 +51,7 @@ def compare(
         targets: Classes, by index or name; None is what each model predicts.
         top: The classes of highest score, in place of `targets`.
         bottom: The classes of lowest score, in place of `targets`.
+        layers: Target layers; by default each model's own.
         batch: Pictures to a pass.
         progress: Told what runs and how much is done.
         registry: The plugins; by default all that are installed.
@@ -73,6 +76,7 @@ def compare(
                     asked.targets,
                     top=top,
                     bottom=bottom,
+                    layers=layers,
                     batch=batch,
                     progress=progress,
                 )
@@ -98,7 +102,7 @@ def _failed(model: str, asked: _Asked, error: XaiError) -> Comparison:
         tuple(
             Failure(
                 model=model,
-                picture=str(getattr(picture, "name", picture)),
+                picture=source_name(picture),
                 method=Method(str(getattr(method, "name", method)), {}, signed=False, source=""),
                 layer=None,
                 target=Target(-1, None, "predicted" if target is None else str(target)),

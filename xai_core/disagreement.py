@@ -73,7 +73,7 @@ class Disagreement:
 
 
 def _score(explanation: Explanation) -> str:
-    return f"{explanation.score_kind} {explanation.score:.2f}, p = {explanation.probability:.3f}"
+    return f"logit {explanation.logit:.2f}, p = {explanation.probability:.3f}"
 
 
 def _mass(raw: FloatArray) -> FloatArray:

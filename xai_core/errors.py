@@ -51,6 +51,10 @@ class LabelsError(XaiError):
     """Class names that cannot be read or do not fit the model's outputs."""
 
 
+class OutputError(XaiError):
+    """A result that cannot be written where it was asked to be."""
+
+
 class RegistryError(XaiError):
     """Plugins that contradict each other or the interfaces."""
 

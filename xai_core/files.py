@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from xai_core.errors import UsageError
+from xai_core.errors import OutputError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> Path:
     """Write beside the target, then take its place; on failure the target is untouched.
 
     Raises:
-        UsageError: the folder cannot be written to.
+        OutputError: the folder cannot be written to.
     """
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
@@ -25,7 +25,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> Path:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise UsageError(
+        raise OutputError(
             f"cannot write {str(path)!r}: {error.strerror or error}; expected a place that can "
             "be written to"
         ) from error

@@ -29,7 +29,7 @@ class Focus:
     def __str__(self) -> str:
         return (
             f"half of the evidence lies in {share(self.half_mass)} of the picture, "
-            f"its centre in the {place(self.centre)}"
+            f"around the {place(self.centre)}"
         )
 
 

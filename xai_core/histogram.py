@@ -1,7 +1,7 @@
 """How large a gradient is, over all its places and channels."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,23 @@ class GradientHistogram:
     def size(self) -> int:
         """How many values there are."""
         return int(self.positive.sum() + self.negative.sum()) + self.zeros + self.broken
+
+    @property
+    def summary(self) -> str:
+        """How many values there are, and how many of them say nothing."""
+        broken = f", {self.broken} not finite" if self.broken else ""
+        return f"{self.size} values, {self.zeros / max(self.size, 1):.1%} of them 0{broken}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "title": self.title,
+            "edges": self.edges.tolist(),
+            "positive": self.positive.tolist(),
+            "negative": self.negative.tolist(),
+            "zeros": self.zeros,
+            "not_finite": self.broken,
+        }
 
     def figure(self) -> "Figure":
         """Positive values upwards, negative ones downwards."""

@@ -25,6 +25,7 @@ MAX_PIXELS = 89_478_485  # width x height; Pillow's own bound, which others may 
 MAX_BYTES = 512 * 2**20
 
 Fit = Literal["crop", "stretch"]
+Pixels = NDArray[np.uint8] | NDArray[np.float32]  # 8 bits where the source has no more
 Size = tuple[int, int]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -45,7 +46,7 @@ _UPRIGHT = {
 class Picture:
     """A picture as it was meant to be looked at; equal to another by its source, not its pixels."""
 
-    pixels: NDArray[np.float32] = field(repr=False, compare=False)  # (H, W, 3 or 1), read-only
+    pixels: Pixels = field(repr=False, compare=False)  # (H, W, 3 or 1), 0..255, read-only
     name: str
     sha256: str  # of the file; of dtype, shape and values where there was no file
     notes: tuple[str, ...] = ()
@@ -84,6 +85,15 @@ def read_picture(source: str | os.PathLike[str] | Image.Image | NDArray[Any]) ->
     )
 
 
+def source_name(source: object) -> str:
+    """What to call a source before it is read: its path, or what kind of thing it is."""
+    if isinstance(source, Picture):
+        return source.name
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return "array" if isinstance(source, np.ndarray) else "image"
+
+
 def fit_picture(
     picture: Picture, size: Size, channels: int, fit: Fit
 ) -> tuple[NDArray[np.float32], Region]:
@@ -102,7 +112,7 @@ def fit_picture(
     region = _region(picture.pixels.shape[:2], size, fit)
     rows = slice(region.top, region.top + region.height)
     columns = slice(region.left, region.left + region.width)
-    part = picture.pixels[rows, columns]
+    part = picture.pixels[rows, columns].astype(np.float32)
     if part.shape[2] > channels:
         part = (part @ _LUMA)[..., None]
     if part.shape[:2] != size:
@@ -113,7 +123,8 @@ def fit_picture(
 
 def display_pixels(picture: Picture) -> NDArray[np.uint8]:
     """The picture as (H, W, 3) for drawing."""
-    rounded = np.clip(np.rint(picture.pixels), 0, 255).astype(np.uint8)
+    pixels = picture.pixels
+    rounded = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
     return np.repeat(rounded, 3 // rounded.shape[2], axis=2)
 
 
@@ -184,7 +195,7 @@ def _as_picture_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _decode(image: Image.Image, what: str) -> tuple[NDArray[np.float32], list[str]]:
+def _decode(image: Image.Image, what: str) -> tuple[Pixels, list[str]]:
     _check_size(*image.size, what)
     if image.format in _DRAWINGS:
         raise PictureError(
@@ -212,7 +223,7 @@ def _decode(image: Image.Image, what: str) -> tuple[NDArray[np.float32], list[st
         if np.asarray(image)[..., 3].min() < 255:
             notes.append("transparency shown over white")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    pixels = np.asarray(image.convert("L" if grey else "RGB"), np.float32)
+    pixels = np.array(image.convert("L" if grey else "RGB"), np.uint8)
     return pixels.reshape(image.height, image.width, -1), notes
 
 
@@ -238,7 +249,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _check_array(array: NDArray[Any]) -> tuple[NDArray[np.float32], list[str]]:
+def _check_array(array: NDArray[Any]) -> tuple[Pixels, list[str]]:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
         raise PictureError(
             f"An array of shape {array.shape} is not a picture; expected (H, W, 3), (H, W, 1) or "
@@ -262,7 +273,10 @@ def _check_array(array: NDArray[Any]) -> tuple[NDArray[np.float32], list[str]]:
         )
     ambiguous = array.dtype.kind == "f" and 0 < high <= 1
     notes = ["values lie in 0..1; expected 0..255"] if ambiguous else []
-    return np.array(array, np.float32).reshape(*array.shape[:2], -1), notes
+    shape = (*array.shape[:2], -1)
+    if array.dtype == np.uint8:
+        return np.array(array, np.uint8).reshape(shape), notes
+    return np.array(array, np.float32).reshape(shape), notes
 
 
 def _check_size(width: int, height: int, what: str) -> None:
@@ -277,7 +291,7 @@ def _check_size(width: int, height: int, what: str) -> None:
         )
 
 
-def _seal(pixels: NDArray[np.float32], name: str, sha256: str, notes: list[str]) -> Picture:
+def _seal(pixels: Pixels, name: str, sha256: str, notes: list[str]) -> Picture:
     pixels.flags.writeable = False
     return Picture(pixels, name, sha256, tuple(notes))
 

@@ -56,7 +56,8 @@ class ModelAdapter(ABC):
     summary: str
     """One line for `xai list adapters`."""
     rank: int = 0
-    """Adapters are asked whether they match from the highest rank down."""
+    """Adapters are asked whether they match from the highest rank down. A fall-back, which
+    describes models and builds none, has a rank below 0."""
     input_size: tuple[int, int] | None
     """Height and width the family was trained at; None where there is no such thing."""
     preprocessing: "Preprocessing | None"

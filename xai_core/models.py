@@ -59,7 +59,7 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
     if weights is not None:
         raise UsageError(
             f"weights {weights!r} were given for a model that has its own; expected them only "
-            f"with a family's name: {', '.join(registry.adapters)}"
+            f"with a family's name: {', '.join(registry.families)}"
         )
     if isinstance(source, keras.Model):
         return LoadedModel(source, IN_MEMORY, "its own")
@@ -72,14 +72,19 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
     if path.suffix.lower() not in _SUFFIXES and not _exists(path):
         raise UnknownNameError(
             f"no model is called {os.fspath(source)!r}; expected a family, one of "
-            f"{', '.join(registry.adapters)}, or the path of a .keras or .h5 file"
+            f"{', '.join(registry.families)}, or the path of a .keras or .h5 file"
         )
     return LoadedModel(_read_file(path), str(path), "its own")
 
 
 def _read_file(path: Path) -> keras.Model:
-    if not _exists(path) or not path.is_file():
-        what = "a folder" if _exists(path) and path.is_dir() else "not there"
+    if not _exists(path):
+        raise ModelError(
+            f"model file {str(path)!r} is not there; expected a file saved by "
+            "model.save('name.keras')"
+        )
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
         raise ModelError(
             f"model file {str(path)!r} is {what}; expected a file saved by model.save('name.keras')"
             + (" (a SavedModel folder is not a Keras 3 model)" if path.is_dir() else "")

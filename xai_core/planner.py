@@ -18,7 +18,7 @@ from xai_core.checks import check_map
 from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
 from xai_core.evidence import Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
-from xai_core.images import Picture, Region, read_picture
+from xai_core.images import Picture, Region, read_picture, source_name
 from xai_core.interfaces import Explainer
 from xai_core.needs import Needs
 from xai_core.probe import AT_INPUT, Reading, backend
@@ -28,6 +28,7 @@ from xai_core.registry import Registry
 from xai_core.surgery import Step
 from xai_core.targets import Wanted
 from xai_core.types import (
+    Cell,
     ClassScore,
     Comparison,
     Explanation,
@@ -92,24 +93,30 @@ def run_plan(
     """
     if batch < 1:
         raise UsageError(f"received batch {batch}; expected at least 1")
-    pictures, unread = _read_pictures(sources)
-    cells: list[Explanation | Failure] = []
+    cells: list[Cell] = []
     predictions: list[Prediction] = []
     passes: list[Pass] = []
-    size = min(batch, len(pictures))
-    for start in range(0, len(pictures), batch):
-        group = pictures[start : start + batch]
-        progress(start, len(pictures), group[0].name)
-        made = _prepare(study, group, size)
-        started = time.perf_counter()
-        reading = study.read(made.images, _codes(plan, size), plan.needs, plan.layers)
-        backend().to_host(reading.score)
-        passes.append(_record(plan, group, time.perf_counter() - started))
-        by_picture = [_explain(study, plan, job, made, reading) for job in plan.jobs()]
-        cells.extend(cell for of_picture in zip(*by_picture, strict=True) for cell in of_picture)
-        predictions.extend(predict(study, made, reading, TOP))
-    progress(len(pictures), len(pictures), "")
-    cells.extend(_unread_cells(study, plan, unread))
+    size = min(batch, len(sources))
+    for start in range(0, len(sources), batch):
+        progress(start, len(sources), source_name(sources[start]))
+        group = _read_pictures(sources[start : start + batch], lone=len(sources) == 1)
+        readable = [each for each in group if not isinstance(each, Unread)]
+        explained: Iterator[Sequence[Cell]] = iter(())
+        if readable:
+            made = _prepare(study, readable, size)
+            started = time.perf_counter()
+            reading = study.read(made.images, _codes(plan, size), plan.needs, plan.layers)
+            backend().to_host(reading.score)
+            passes.append(_record(plan, readable, time.perf_counter() - started))
+            by_job = [_explain(study, plan, job, made, reading) for job in plan.jobs()]
+            explained = zip(*by_job, strict=True)
+            predictions.extend(predict(study, made, reading, TOP))
+        for each in group:
+            if isinstance(each, Unread):
+                cells.extend(_unread_cells(study, plan, each))
+            else:
+                cells.extend(next(explained))
+    progress(len(sources), len(sources), "")
     return Comparison(tuple(cells), tuple(predictions), tuple(passes))
 
 
@@ -172,18 +179,25 @@ def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterato
         )
 
 
-def _read_pictures(
-    sources: Sequence[PictureLike],
-) -> tuple[list[Picture], list[tuple[str, PictureError]]]:
-    pictures, unread = [], []
+@dataclass(frozen=True)
+class Unread:
+    """A picture that cannot be read."""
+
+    name: str
+    error: PictureError
+
+
+def _read_pictures(sources: Sequence[PictureLike], *, lone: bool) -> list[Picture | Unread]:
+    """A batch; where there is only one picture, that it cannot be read is an error."""
+    group: list[Picture | Unread] = []
     for source in sources:
         try:
-            pictures.append(as_picture(source))
+            group.append(as_picture(source))
         except PictureError as error:
-            if len(sources) == 1:
+            if lone:
                 raise
-            unread.append((str(source), error))
-    return pictures, unread
+            group.append(Unread(source_name(source), error))
+    return group
 
 
 def as_picture(source: PictureLike) -> Picture:
@@ -229,7 +243,7 @@ def _explain(
         ]
     seconds = time.perf_counter() - started
     scores = host(reading.score[:, column])
-    probabilities = host(reading.probabilities)
+    logits, probabilities = host(reading.logits), host(reading.probabilities)
     health = {
         need: host(numbers)
         for (need, at), numbers in reading.health[column].items()
@@ -246,6 +260,7 @@ def _explain(
             target=target,
             score=float(scores[number]),
             score_kind=study.score,
+            logit=float(logits[number, target.index]),
             probability=float(probabilities[number, target.index]),
             warnings=study.warnings
             + check_map(
@@ -328,16 +343,15 @@ def describe(explainer: Explainer, registry: Registry) -> Method:
     )
 
 
-def _unread_cells(
-    study: "Study", plan: Plan, unread: Sequence[tuple[str, PictureError]]
-) -> Iterator[Failure]:
-    for name, error in unread:
-        for _, wanted, explainer, layer in plan.jobs():
-            yield Failure(
-                model=study.name,
-                picture=name,
-                method=describe(explainer, study.registry),
-                layer=None if layer is None else layer.path,
-                target=Target(wanted.code, None, wanted.asked),
-                message=str(error),
-            )
+def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failure]:
+    for _, wanted, explainer, layer in plan.jobs():
+        yield Failure(
+            model=study.name,
+            picture=unread.name,
+            method=describe(explainer, study.registry),
+            layer=None if layer is None else layer.path,
+            target=Target(wanted.code, study.classes.label(wanted.code), wanted.asked)
+            if wanted.code >= 0
+            else Target(wanted.code, None, wanted.asked),
+            message=str(unread.error),
+        )

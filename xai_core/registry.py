@@ -133,6 +133,11 @@ class Registry:
             "built-in plugins: is the distribution xai-core installed whole?"
         )
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The names of the adapters of families, which can build a model; not the fall-backs."""
+        return tuple(name for name, entry in self.adapters.items() if entry.item.rank >= 0)
+
     def source_of(self, explainer: Explainer) -> Source:
         """The distribution an explainer comes from, or the module of one that is in none."""
         entry = self.explainers.get(explainer.name)

@@ -172,6 +172,7 @@ class Explanation:
     target: Target
     score: float
     score_kind: ScoreKind
+    logit: float
     probability: float
     warnings: tuple[MapWarning, ...]
     health: tuple[GradientHealth, ...]
@@ -197,6 +198,7 @@ class Explanation:
             "target": asdict(self.target),
             "score": self.score,
             "score_kind": self.score_kind,
+            "logit": self.logit,
             "probability": self.probability,
             "picture": self.picture.name,
             "picture_sha256": self.picture.sha256,

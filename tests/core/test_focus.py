@@ -61,7 +61,7 @@ def test_in_words():
     raw = np.zeros((10, 10))
     raw[0, 9] = 1
     assert str(measure_focus(raw)) == (
-        "half of the evidence lies in 0.5% of the picture, its centre in the upper right"
+        "half of the evidence lies in 0.5% of the picture, around the upper right"
     )
 
 

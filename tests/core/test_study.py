@@ -748,9 +748,7 @@ def test_labels(registry, tmp_path):
 def test_labels_that_do_not_fit(registry):
     with pytest.raises(LabelsError) as caught:
         Study(classifier(), labels=["ant", "bee"], registry=registry)
-    assert str(caught.value) == (
-        "labels has 2 names; expected 4, one for each class of the model"
-    )
+    assert str(caught.value) == ("labels has 2 names; expected 4, one for each class of the model")
     with pytest.raises(LabelsError, match=r"labels has 1 names; expected 2, .* \(0 first, then 1"):
         Study(classifier(1, "sigmoid"), labels=["yes"], registry=registry)
 

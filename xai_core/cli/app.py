@@ -4,21 +4,27 @@ What is heavy is imported inside them: help, versions and usage errors must not
 wait for TensorFlow.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from xai_core.cli import listing, output, quiet
+from xai_core.cli import comparing, listing, output
 from xai_core.cli import options as o
-from xai_core.errors import ExplainerError, UsageError
-
-if TYPE_CHECKING:
-    from xai_core.study import Study
-    from xai_core.types import Comparison, Explanation, MapWarning, Prediction
+from xai_core.cli.shared import (
+    FIGURES,
+    about,
+    compared_as_json,
+    destination,
+    explained,
+    family,
+    protect,
+    save_figure,
+    study_of,
+    warning_rows,
+)
+from xai_core.errors import ExplainerError
 
 app = typer.Typer(
     add_completion=False,
@@ -26,8 +32,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_FIGURES = (".png", ".svg", ".pdf", ".npz")
 
 
 def _print_version(asked: bool) -> None:
@@ -56,6 +60,9 @@ def xai(
         typer.echo(context.get_help())
 
 
+app.command("compare")(comparing.compare)
+
+
 @app.command()
 def explain(
     picture: o.PictureFile,
@@ -80,7 +87,14 @@ def explain(
             help="X.png or X.npz: both are written. By default PICTURE.METHOD.png, here.",
         ),
     ] = None,
+    heatmap: Annotated[
+        str | None,
+        typer.Option(
+            "--heatmap", metavar="FILE", help=".png: the map alone too, a pixel for each place."
+        ),
+    ] = None,
     json: o.Json = False,
+    _: o.Quiet = False,
 ) -> None:
     """Show where the model sees a class in a picture.
 
@@ -90,10 +104,14 @@ def explain(
     from xai_core.images import read_picture
 
     source = read_picture(picture)
-    overlay_path = _destination(out or f"{Path(picture).stem}.{method}.png", (".png", ".npz"))
+    overlay_path = destination(out or f"{Path(picture).stem}.{method}.png", (".png", ".npz"))
     overlay_path, map_path = overlay_path.with_suffix(".png"), overlay_path.with_suffix(".npz")
-    _protect(picture, overlay_path, map_path)
-    study = _study(
+    heat_path = destination(heatmap, (".png",), "--heatmap") if heatmap else None
+    files = {"overlay": overlay_path, "map": map_path} | (
+        {"heatmap": heat_path} if heat_path else {}
+    )
+    protect([picture], *files.values())
+    study = study_of(
         model,
         layer=layer,
         score=score,
@@ -114,95 +132,22 @@ def explain(
     overlay = explanation.overlay(colour_map=colour_map, opacity=opacity)
     explanation.save(map_path)
     write_atomically(overlay_path, lambda file: overlay.save(file, format="PNG"))
+    if heat_path:
+        heat = explanation.heatmap(colour_map=colour_map)
+        write_atomically(heat_path, lambda file: heat.save(file, format="PNG"))
     if json:
         output.show_json(
             {
                 **explanation.provenance,
                 "prediction": prediction.as_dict(),
-                "files": {"overlay": overlay_path, "map": map_path},
+                "files": files,
             }
         )
         return
     output.say(source.name, "bold")
-    output.show_facts(_explained(study, explanation, prediction))
-    output.say(f"Wrote {overlay_path} (overlay) and {map_path} (raw map)")
-
-
-@app.command()
-def compare(
-    picture: o.PictureFile,
-    model: o.Model = o.DEFAULT_MODEL,
-    methods: o.Methods = o.DEFAULT_METHODS,
-    target: o.TargetClasses = None,
-    top: Annotated[
-        int | None,
-        typer.Option("--top", metavar="K", min=1, help="The K classes of highest score."),
-    ] = None,
-    layer: o.Layer = None,
-    score: o.Score = "logit",
-    preprocess: o.Preprocess = None,
-    labels: o.Labels = None,
-    weights: o.Weights = None,
-    adapter: o.Adapter = None,
-    size: o.Size = None,
-    fit: o.Fit = None,
-    colour_map: o.ColourMap = None,
-    opacity: o.Opacity = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help=".png, .svg, .pdf: the figure; .npz: the raw maps. "
-            "By default PICTURE.compare.png, here.",
-        ),
-    ] = None,
-    json: o.Json = False,
-) -> None:
-    """Compare methods and classes on one picture, in one figure.
-
-    A method that fails is told in its row, the others are shown all the same, and the exit
-    code is 1.
-    """
-    from xai_core.images import read_picture
-
-    if target and top:
-        raise UsageError("received --target and --top; expected one of them")
-    names = o.parse_methods(methods)
-    source = read_picture(picture)
-    path = _destination(out or f"{Path(picture).stem}.compare.png", _FIGURES)
-    _protect(picture, path)
-    study = _study(
-        model,
-        layer=layer,
-        score=score,
-        preprocess=preprocess,
-        labels=labels,
-        weights=weights,
-        adapter=adapter,
-        size=size,
-        fit=fit,
-    )
-    with output.status(f"explaining by {', '.join(names)}"):
-        comparison = study.compare(source, names, target or [None], top=top)
-    with output.status(f"writing {path}"):
-        comparison.save(path, colour_map=colour_map, opacity=opacity)
-    if json:
-        output.show_json(_compared_as_json(comparison, path))
-    else:
-        output.say(source.name, "bold")
-        output.show_facts(_about(study, comparison.predictions))
-        output.say("")
-        output.show_table(
-            ("class", "probability", "method", "layer", "result"),
-            _compared(comparison),
-            numbers=("probability",),
-        )
-        output.say("")
-        output.show_facts(_warned(comparison))
-        output.say(f"Wrote {path}")
-    if comparison.failures:
-        raise typer.Exit(1)
+    output.show_facts(explained(study, explanation, prediction))
+    alone = f", and {heat_path} (heat alone)" if heat_path else ""
+    output.say(f"Wrote {overlay_path} (overlay) and {map_path} (raw map){alone}")
 
 
 @app.command()
@@ -218,13 +163,22 @@ def predict(
     adapter: o.Adapter = None,
     size: o.Size = None,
     fit: o.Fit = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="FILE", help=".png, .svg, .pdf: a figure too, beside the picture."
+        ),
+    ] = None,
     json: o.Json = False,
+    _: o.Quiet = False,
 ) -> None:
     """Show what the model sees: the classes of highest score."""
     from xai_core.images import read_picture
 
     source = read_picture(picture)
-    study = _study(
+    path = destination(out, FIGURES[:-1]) if out else None
+    protect([picture], *([path] if path else []))
+    study = study_of(
         model,
         preprocess=preprocess,
         labels=labels,
@@ -235,13 +189,20 @@ def predict(
     )
     with output.status("predicting"):
         prediction = study.predict(source, top=top)
+    if path:
+        save_figure(prediction.figure(), path)
     if json:
         output.show_json(
-            {**prediction.as_dict(), "preprocessing_reason": study.input.reason, **_family(study)}
+            {
+                **prediction.as_dict(),
+                "preprocessing_reason": study.input.reason,
+                **family(study),
+                "files": {"figure": path} if path else {},
+            }
         )
         return
     output.say(source.name, "bold")
-    output.show_facts([*_about(study, [prediction]), *_warnings(prediction.warnings)])
+    output.show_facts([*about(study, [prediction]), *warning_rows(prediction.warnings)])
     output.say("")
     output.show_table(
         ("index", "name", "probability", "logit"),
@@ -252,6 +213,63 @@ def predict(
         numbers=("index", "probability", "logit"),
         bold=(0,),
     )
+    if path:
+        output.say(f"Wrote {path}")
+
+
+@app.command()
+def gradients(
+    picture: o.PictureFile,
+    model: o.Model = o.DEFAULT_MODEL,
+    target: o.TargetClass = None,
+    layer: o.Layer = None,
+    score: o.Score = "logit",
+    preprocess: o.Preprocess = None,
+    labels: o.Labels = None,
+    weights: o.Weights = None,
+    adapter: o.Adapter = None,
+    size: o.Size = None,
+    fit: o.Fit = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=".png, .svg, .pdf: the histograms. By default PICTURE.gradients.png, here.",
+        ),
+    ] = None,
+    json: o.Json = False,
+    _: o.Quiet = False,
+) -> None:
+    """Show how large the gradients of a score are, at the layer and at the input."""
+    from xai_core.images import read_picture
+    from xai_core.render import histogram_figure
+
+    source = read_picture(picture)
+    path = destination(out or f"{Path(picture).stem}.gradients.png", FIGURES[:-1])
+    protect([picture], path)
+    study = study_of(
+        model,
+        layer=layer,
+        score=score,
+        preprocess=preprocess,
+        labels=labels,
+        weights=weights,
+        adapter=adapter,
+        size=size,
+        fit=fit,
+    )
+    with output.status("differentiating"):
+        found = study.gradients(source, target)
+    save_figure(histogram_figure(*found), path)
+    if json:
+        output.show_json(
+            {"gradients": [each.as_dict() for each in found], "files": {"figure": path}}
+        )
+        return
+    output.say(source.name, "bold")
+    output.show_facts((each.title, each.summary) for each in found)
+    output.say(f"Wrote {path}")
 
 
 @app.command()
@@ -260,6 +278,7 @@ def layers(
     adapter: o.Adapter = None,
     size: o.Size = None,
     json: o.Json = False,
+    _: o.Quiet = False,
 ) -> None:
     """List the layers of a model, and which can be explained at.
 
@@ -269,9 +288,9 @@ def layers(
     # A family's layers are the same whatever its weights, so nothing is downloaded for them.
     registry = listing.discover()
     weights = "random" if model in registry.adapters else None
-    study = _study(model, adapter=adapter, size=size, weights=weights, registry=registry)
+    study = study_of(model, adapter=adapter, size=size, weights=weights, registry=registry)
     if json:
-        output.show_json({**_family(study), "layers": listing.layers_as_json(study)})
+        output.show_json({**family(study), "layers": listing.layers_as_json(study)})
         return
     output.show_facts([("model", f"{study.name} (family {study.adapter.name})")])
     output.say("")
@@ -291,6 +310,7 @@ def list_(
         _What | None, typer.Argument(help="By default all of them.", show_default=False)
     ] = None,
     json: o.Json = False,
+    _: o.Quiet = False,
 ) -> None:
     """List explainers, adapters (model families), plugins or schemes."""
     listing.show(list(_What) if what is None else [what], as_json=json)
@@ -302,10 +322,11 @@ def demo(
         str, typer.Option("--out", metavar="FILE", help="Where to write the figure.")
     ] = "cat-over-coffee.png",
     json: o.Json = False,
+    _: o.Quiet = False,
 ) -> None:
     """Try it: a cat over a cup of coffee, explained offline."""
-    path = _destination(out, _FIGURES)
-    study = _study(o.DEFAULT_MODEL)
+    path = destination(out, FIGURES)
+    study = study_of(o.DEFAULT_MODEL)
     from xai_core.cli import demonstration
 
     with output.status("explaining a cat over a cup of coffee"):
@@ -314,105 +335,8 @@ def demo(
         comparison.save(path)
     if json:
         shares = demonstration.shares_as_json(comparison)
-        output.show_json({**_compared_as_json(comparison, path), "shares": shares})
+        output.show_json({**compared_as_json(comparison, path), "shares": shares})
     else:
         demonstration.show(comparison, path)
     if comparison.failures:
         raise typer.Exit(1)
-
-
-def _study(model: str, *, size: str | None = None, **arguments: Any) -> "Study":
-    """The model under study, once what is heavy is imported."""
-    wanted = o.parse_size(size)
-    with output.status("loading the libraries"):
-        quiet.import_keras()
-        from xai_core.study import Study
-    with output.status(f"loading {model}"):
-        return Study(model, size=wanted, **arguments)
-
-
-def _destination(name: str, suffixes: Sequence[str]) -> Path:
-    """Where to write; refused before anything is computed when its ending means nothing."""
-    path = Path(name)
-    if path.suffix not in suffixes:
-        raise UsageError(f"received --out {name!r}; expected a name that ends in {_or(suffixes)}")
-    return path
-
-
-def _or(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _protect(picture: str, *paths: Path) -> None:
-    """Never write over the picture that is explained."""
-    for path in paths:
-        with contextlib.suppress(OSError):  # what is not there is no picture
-            if path.samefile(picture):
-                raise UsageError(
-                    f"{str(path)!r} is the picture itself; expected another place to write to. "
-                    "Give one with --out"
-                )
-
-
-def _family(study: "Study") -> dict[str, Any]:
-    return {"model": study.name, "adapter": study.adapter.name}
-
-
-def _about(study: "Study", predictions: Iterable["Prediction"]) -> Iterator[tuple[str, object]]:
-    """The model, how it was fed, and what it predicts."""
-    yield "model", f"{study.name} (family {study.adapter.name})"
-    yield "preprocessing", f"{study.input.preprocessing.name} ({study.input.reason})"
-    for prediction in predictions:
-        first = prediction.classes[0]
-        yield "predicted", f"{first.title}, probability {output.probability(first.probability)}"
-        for note in prediction.picture.notes:
-            yield "note", note
-
-
-def _explained(
-    study: "Study", explanation: "Explanation", prediction: "Prediction"
-) -> Iterator[tuple[str, object]]:
-    logits = {each.index: each.logit for each in prediction.classes}
-    if explanation.score_kind == "logit":
-        logits[explanation.target.index] = explanation.score
-    yield "class", explanation.target
-    yield "probability", output.probability(explanation.probability)
-    if explanation.target.index in logits:
-        yield "logit", output.logit(logits[explanation.target.index])
-    yield "explained", f"the {explanation.score_kind}"
-    yield "method", explanation.method
-    yield "layer", explanation.layer or "none: the method works on the input"
-    yield from _about(study, [prediction])
-    yield from _warnings(explanation.warnings)
-
-
-def _compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
-    from xai_core.types import Failure
-
-    for cell in comparison.cells:
-        if isinstance(cell, Failure):
-            yield cell.target, "", cell.method, cell.layer or "", f"failed: {cell.message}"
-        else:
-            kinds = ", ".join(warning.kind for warning in cell.warnings)
-            shown = output.probability(cell.probability)
-            yield cell.target, shown, cell.method, cell.layer or "", kinds or "done"
-
-
-def _warned(comparison: "Comparison") -> Iterator[tuple[str, str]]:
-    """Every warning once, however many maps it is about."""
-    return _warnings(dict.fromkeys(warning for each in comparison for warning in each.warnings))
-
-
-def _warnings(warnings: Iterable["MapWarning"]) -> Iterator[tuple[str, str]]:
-    return (("warning", str(each)) for each in warnings)
-
-
-def _compared_as_json(comparison: "Comparison", path: Path) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "predictions": [each.as_dict() for each in comparison.predictions],
-        "explanations": [each.provenance for each in comparison],
-        "failures": [asdict(each) for each in comparison.failures],
-        "files": {"comparison": path},
-    }

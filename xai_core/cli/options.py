@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from xai_core.cli import output
 from xai_core.errors import UsageError
 
 DEFAULT_MODEL = "efficientnet-lite0"
@@ -97,8 +98,39 @@ Opacity: TypeAlias = Annotated[
         "--opacity", metavar="0..1", help="Of the heat; at 0 the picture alone.", min=0, max=1
     ),
 ]
+PictureFiles: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(metavar="PICTURE...", help="Picture files, of any kind that Pillow reads."),
+]
+Layers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        help="A layer to explain at (xai layers); may be given again. By default the family's.",
+    ),
+]
+Models: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--models", metavar="A,B,...", help="Several models, in place of --model: names or files."
+    ),
+]
+Scale: TypeAlias = Annotated[
+    Literal["map", "row", "all"],
+    typer.Option(
+        "--scale",
+        help="Which maps share a colour scale: each its own, those of a picture and class, all.",
+    ),
+]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document for machines, errors included.")
+]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", callback=output.be_quiet, help="Do not tell on the terminal what runs now."
+    ),
 ]
 
 
@@ -116,7 +148,12 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 def parse_methods(text: str) -> list[str]:
     """Names from `grad-cam,saliency`."""
+    return parse_names("--methods", text, DEFAULT_METHODS)
+
+
+def parse_names(option: str, text: str, example: str) -> list[str]:
+    """Names from `a,b`."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise UsageError(f"received --methods {text!r}; expected names, such as {DEFAULT_METHODS}")
+        raise UsageError(f"received {option} {text!r}; expected names, such as {example}")
     return names

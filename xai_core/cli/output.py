@@ -11,16 +11,24 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.console import Console
 from rich.control import Control
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from xai_core.progress import Progress, silent
+
 _PIPED_WIDTH = 1000
 """Where nobody looks, nothing is wrapped: a row stays a line for `grep`."""
+
+_IS_QUIET: ContextVar[bool] = ContextVar("_IS_QUIET", default=False)
 
 _STEERS = {"Cc", "Cs", "Zl", "Zp"}
 _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -78,6 +86,38 @@ def _show_labelled(label: str, style: str, message: object) -> None:
     _console(stderr=True).print(line, soft_wrap=True)
 
 
+def be_quiet(asked: bool) -> bool:
+    """What `--quiet` sets, for as long as the command runs."""
+    _IS_QUIET.set(asked)
+    return asked
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show on stderr how far work is, how long it will take and what runs now.
+
+    Only on a terminal, and not when it is to be quiet.
+    """
+    console = _console(stderr=True)
+    if _IS_QUIET.get() or not console.is_terminal or console.is_dumb_terminal:
+        yield silent
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            label = escape(safe(what))
+            bars.update(task, completed=done, total=total, description=label, refresh=True)
+
+        yield show
+
+
 @contextmanager
 def status(text: object) -> Iterator[None]:
     """Say on stderr what runs now, and take it back after; only on a terminal.
@@ -86,7 +126,7 @@ def status(text: object) -> Iterator[None]:
     show, as Keras has for a download.
     """
     console = _console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
+    if _IS_QUIET.get() or not console.is_terminal or console.is_dumb_terminal:
         yield
         return
     line = Text(f"{safe(text)} ...", "dim")

@@ -1,5 +1,6 @@
 """Many maps on one sheet, laid out in inches so that nothing can overlap."""
 
+import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -159,8 +160,7 @@ class _Drawing:
         before = [cell.model] * (self._models > 1) + [_name(cell)] * (self._pictures > 1)
         lines = [str(cell.target)]
         if isinstance(cell, Explanation):
-            logit = f", logit {cell.score:.2f}" if cell.score_kind == "logit" else ""
-            lines.append(f"p = {cell.probability:.3f}{logit}")
+            lines.append(f"p = {cell.probability:.3f}, logit {cell.logit:.2f}")
         return "\n".join([*before, *lines])
 
 
@@ -311,11 +311,18 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
     return [_escaped(line) for line in lines]
 
 
-def histogram_figure(histogram: GradientHistogram) -> Figure:
-    """Draw a gradient's magnitudes: positive values upwards, negative ones downwards."""
-    figure = Figure(figsize=(6.4, 3.4), dpi=_DPI, layout="constrained")
+def histogram_figure(*histograms: GradientHistogram) -> Figure:
+    """Draw magnitudes of gradients: positive values upwards, negative ones downwards."""
+    figure = Figure(figsize=(6.4, 3.2 * len(histograms)), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    for axes, histogram in zip(
+        figure.subplots(len(histograms), squeeze=False)[:, 0], histograms, strict=True
+    ):
+        _draw_histogram(axes, histogram)
+    return figure
+
+
+def _draw_histogram(axes: Any, histogram: GradientHistogram) -> None:
     widths = np.diff(histogram.edges)
     left = histogram.edges[:-1]
     axes.bar(left, histogram.positive, widths, align="edge", color="#b2182b", label="positive")
@@ -324,17 +331,12 @@ def histogram_figure(histogram: GradientHistogram) -> Figure:
     axes.set_xscale("log")
     axes.set_xlim(histogram.edges[0], histogram.edges[-1])
     axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
-    axes.set_xlabel("magnitude")
-    axes.set_ylabel("values")
+    axes.set_xlabel("magnitude", fontsize=_TITLE_SIZE)
+    axes.set_ylabel("values", fontsize=_TITLE_SIZE)
+    axes.tick_params(labelsize=_TITLE_SIZE)
     axes.legend(frameon=False, fontsize=_TITLE_SIZE)
-    broken = f", {histogram.broken} not finite" if histogram.broken else ""
-    zeros = f"{histogram.zeros / max(histogram.size, 1):.1%} of them 0"
-    title = [
-        *_wrapped(histogram.title, 6.0, _TITLE_SIZE),
-        f"{histogram.size} values, {zeros}{broken}",
-    ]
+    title = [*_wrapped(histogram.title, 6.0, _TITLE_SIZE), histogram.summary]
     axes.set_title("\n".join(title), fontsize=_TITLE_SIZE, loc="left")
-    return figure
 
 
 def prediction_figure(prediction: Prediction) -> Figure:
@@ -369,5 +371,6 @@ def prediction_figure(prediction: Prediction) -> Figure:
 
 
 def _escaped(text: str) -> str:
-    """Text that Matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
+    """Text that Matplotlib can draw as it is: no mathematics, no control characters."""
+    drawn = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
+    return drawn.replace("$", r"\$")

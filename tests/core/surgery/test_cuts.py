@@ -31,7 +31,9 @@ ARCHITECTURES = [
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "expected", "ratio"), ARCHITECTURES, ids=[name for name, *_ in ARCHITECTURES]
+    ("name", "options", "expected", "ratio"),
+    ARCHITECTURES,
+    ids=[name for name, *_ in ARCHITECTURES],
 )
 def test_the_default_layer_of_a_known_architecture(name, options, expected, ratio):
     options = options or {"classes": 2}

@@ -1,0 +1,222 @@
+"""`xai compare`: anything against anything, in one figure or one page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xai_core.cli import options as o
+from xai_core.cli import output
+from xai_core.cli.shared import (
+    FIGURES,
+    about,
+    compared,
+    compared_as_json,
+    destination,
+    protect,
+    save_figure,
+    study_of,
+    warned,
+)
+from xai_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from xai_core.disagreement import Disagreement
+    from xai_core.types import Comparison
+
+Count = Annotated[
+    int | None,
+    typer.Option("--top", metavar="K", min=1, help="The K classes of highest score."),
+]
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How the result is drawn, and where it goes."""
+
+    path: Path
+    colour_map: str | None
+    opacity: float | None
+    scale: str
+
+    def save(self, comparison: "Comparison") -> None:
+        """Write the figure, the page or the maps."""
+        with output.status(f"writing {self.path}"):
+            comparison.save(
+                self.path,
+                colour_map=self.colour_map,
+                opacity=self.opacity,
+                scale=self.scale,
+            )
+
+
+def compare(
+    pictures: o.PictureFiles,
+    model: o.Model = o.DEFAULT_MODEL,
+    models: o.Models = None,
+    methods: o.Methods = o.DEFAULT_METHODS,
+    target: o.TargetClasses = None,
+    top: Count = None,
+    bottom: Annotated[
+        int | None,
+        typer.Option("--bottom", metavar="K", min=1, help="The K classes of lowest score."),
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            metavar="CLASS",
+            help="Set the predicted class against this one: both maps, and their difference.",
+        ),
+    ] = None,
+    layer: o.Layers = None,
+    score: o.Score = "logit",
+    preprocess: o.Preprocess = None,
+    labels: o.Labels = None,
+    weights: o.Weights = None,
+    adapter: o.Adapter = None,
+    size: o.Size = None,
+    fit: o.Fit = None,
+    scale: o.Scale = "map",
+    colour_map: o.ColourMap = None,
+    opacity: o.Opacity = None,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", min=1, help="Pictures to a pass.")
+    ] = 8,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=".html: a page to explore; .png, .svg, .pdf: the figure; .npz: the raw maps. "
+            "By default PICTURE.compare.png, here.",
+        ),
+    ] = None,
+    json: o.Json = False,
+    _: o.Quiet = False,
+) -> None:
+    """Compare methods, classes, layers, pictures and models.
+
+    What fails is told in its row, the rest is shown all the same, and the exit code is 1.
+    """
+    _refuse_together({"--target": target, "--top": top, "--bottom": bottom, "--expect": expect})
+    names = o.parse_methods(methods)
+    chosen = o.parse_names("--models", models, "vgg16,my.keras") if models else [model]
+    path = destination(out or f"{Path(pictures[0]).stem}.compare.png", (".html", *FIGURES))
+    protect(pictures, path)
+    drawing = _Drawing(path, colour_map, opacity, scale)
+    study: dict[str, Any] = {
+        "score": score,
+        "preprocess": preprocess,
+        "labels": labels,
+        "weights": weights,
+        "adapter": adapter,
+        "size": size,
+        "fit": fit,
+    }
+    if expect is not None:
+        if len(pictures) > 1 or len(chosen) > 1:
+            raise UsageError(
+                f"received --expect with {len(pictures)} pictures and {len(chosen)} models; "
+                "expected one of each"
+            )
+        single = study_of(chosen[0], layer=layer[0] if layer else None, **study)
+        if methods != o.DEFAULT_METHODS and len(names) > 1:
+            raise UsageError(f"received --expect with --methods {methods}; expected one method")
+        method = names[0]
+        with output.status(f"explaining by {method}"):
+            found = single.expect(_read_one(pictures), expect, method)
+        _show_disagreement(found, drawing, as_json=json)
+        return
+    asked: dict[str, Any] = {
+        "targets": target or [None],
+        "top": top,
+        "bottom": bottom,
+        "layers": layer or [],
+    }
+    if len(chosen) == 1:
+        source = [_read_one(pictures)] if len(pictures) == 1 else pictures
+        single = study_of(chosen[0], **study)
+        with output.progress() as tell:
+            comparison = single.compare(source, names, batch=batch, progress=tell, **asked)
+        output_facts = list(about(single, comparison.predictions))
+    else:
+        comparison = _across(chosen, pictures, names, batch, asked, study)
+        output_facts = [("models", ", ".join(chosen))]
+    drawing.save(comparison)
+    if json:
+        output.show_json(compared_as_json(comparison, path))
+    else:
+        output.show_facts(output_facts)
+        output.say("")
+        _show_table(comparison)
+        output.say("")
+        output.show_facts(warned(comparison))
+        output.say(f"Wrote {path}")
+    if comparison.failures:
+        raise typer.Exit(1)
+
+
+def _refuse_together(options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        raise UsageError(f"received {' and '.join(given)}; expected one of them")
+
+
+def _read_one(pictures: Sequence[str]) -> Any:
+    """The only picture, read before anything heavy is loaded: a mistake is told at once."""
+    from xai_core.images import read_picture
+
+    return read_picture(pictures[0])
+
+
+def _across(
+    models: Sequence[str],
+    pictures: Sequence[str],
+    methods: Sequence[str],
+    batch: int,
+    asked: dict[str, Any],
+    study: dict[str, Any],
+) -> "Comparison":
+    from xai_core.cli import quiet
+
+    size = o.parse_size(study.pop("size"))
+    with output.status("loading the libraries"):
+        quiet.import_keras()
+        from xai_core.across_models import compare as compare_models
+    with output.progress() as tell:
+        return compare_models(
+            list(pictures), models, methods, batch=batch, progress=tell, size=size, **asked, **study
+        )
+
+
+def _show_table(comparison: "Comparison") -> None:
+    """The cells, less the columns in which all are the same."""
+    header = ("model", "picture", "class", "probability", "method", "layer", "result")
+    rows = list(compared(comparison))
+    shown = [
+        number
+        for number, name in enumerate(header)
+        if name not in ("model", "picture") or len({str(row[number]) for row in rows}) > 1
+    ]
+    output.show_table(
+        [header[number] for number in shown],
+        ([row[number] for number in shown] for row in rows),
+        numbers=("probability",),
+    )
+
+
+def _show_disagreement(found: "Disagreement", drawing: _Drawing, *, as_json: bool) -> None:
+    if drawing.path.suffix in (".html", ".npz"):
+        drawing.save(found.comparison)
+    else:
+        save_figure(found.figure(), drawing.path)
+    if as_json:
+        document = compared_as_json(found.comparison, drawing.path)
+        output.show_json({**document, "overlap": found.overlap, "words": str(found)})
+        return
+    output.say(str(found))
+    output.show_facts(warned(found.comparison))
+    output.say(f"Wrote {drawing.path}")

@@ -1,0 +1,129 @@
+"""What the commands share: the model under study, where to write, and what to tell of both."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_core.cli import options as o
+from xai_core.cli import output, quiet
+from xai_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xai_core.study import Study
+    from xai_core.types import Comparison, Explanation, MapWarning, Prediction
+
+FIGURES = (".png", ".svg", ".pdf", ".npz")
+
+
+def study_of(model: str, *, size: str | None = None, **arguments: Any) -> "Study":
+    """The model under study, once what is heavy is imported."""
+    wanted = o.parse_size(size)
+    with output.status("loading the libraries"):
+        quiet.import_keras()
+        from xai_core.study import Study
+    with output.status(f"loading {model}"):
+        return Study(model, size=wanted, **arguments)
+
+
+def destination(name: str, suffixes: Sequence[str], option: str = "--out") -> Path:
+    """Where to write; refused before anything is computed when its ending means nothing."""
+    path = Path(name)
+    if path.suffix not in suffixes:
+        raise UsageError(
+            f"received {option} {name!r}; expected a name that ends in {_or(suffixes)}"
+        )
+    return path
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as its ending says."""
+    from xai_core.files import write_atomically
+
+    write_atomically(path, lambda file: figure.savefig(file, format=path.suffix[1:]))
+
+
+def protect(pictures: Sequence[str], *paths: Path) -> None:
+    """Never write over a picture that is explained."""
+    for path, picture in product(paths, pictures):
+        with contextlib.suppress(OSError):  # what is not there is no picture
+            if path.samefile(picture):
+                raise UsageError(
+                    f"{str(path)!r} is the picture itself; expected another place to write to. "
+                    "Give one with --out"
+                )
+
+
+def family(study: "Study") -> dict[str, Any]:
+    """The model and its family, for JSON."""
+    return {"model": study.name, "adapter": study.adapter.name}
+
+
+def about(study: "Study", predictions: Iterable["Prediction"]) -> Iterator[tuple[str, object]]:
+    """The model, how it was fed, and what it predicts."""
+    yield "model", f"{study.name} (family {study.adapter.name})"
+    yield "preprocessing", f"{study.input.preprocessing.name} ({study.input.reason})"
+    for prediction in predictions:
+        first = prediction.classes[0]
+        yield "predicted", f"{first.title}, probability {output.probability(first.probability)}"
+        for note in prediction.picture.notes:
+            yield "note", note
+
+
+def explained(
+    study: "Study", explanation: "Explanation", prediction: "Prediction"
+) -> Iterator[tuple[str, object]]:
+    """One map in facts."""
+    yield "class", explanation.target
+    yield "probability", output.probability(explanation.probability)
+    yield "logit", output.logit(explanation.logit)
+    yield "explained", f"the {explanation.score_kind}"
+    yield "method", explanation.method
+    yield "layer", explanation.layer or "none: the method works on the input"
+    if explanation.focus is not None:
+        yield "focus", explanation.focus
+    for health in explanation.health:
+        yield "health", health
+    yield from about(study, [prediction])
+    yield from warning_rows(explanation.warnings)
+
+
+def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
+    """A row for each cell: model, picture, class, probability, method, layer, result."""
+    from xai_core.types import Failure
+
+    for cell in comparison.cells:
+        if isinstance(cell, Failure):
+            picture, shown, result = cell.picture, "", f"failed: {cell.message}"
+        else:
+            picture, shown = cell.picture.name, output.probability(cell.probability)
+            result = ", ".join(w.kind for w in cell.warnings) or str(cell.focus or "done")
+        yield cell.model, picture, cell.target, shown, cell.method, cell.layer or "", result
+
+
+def warned(comparison: "Comparison") -> Iterator[tuple[str, str]]:
+    """Every warning once, however many maps it is about."""
+    return warning_rows(dict.fromkeys(warning for each in comparison for warning in each.warnings))
+
+
+def warning_rows(warnings: Iterable["MapWarning"]) -> Iterator[tuple[str, str]]:
+    """Warnings as facts."""
+    return (("warning", str(each)) for each in warnings)
+
+
+def compared_as_json(comparison: "Comparison", path: Path) -> dict[str, Any]:
+    """A comparison for JSON."""
+    return {
+        "predictions": [each.as_dict() for each in comparison.predictions],
+        "explanations": [each.provenance for each in comparison],
+        "failures": [asdict(each) for each in comparison.failures],
+        "files": {"comparison": path},
+    }
