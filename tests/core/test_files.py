@@ -40,7 +40,9 @@ def test_an_old_file_is_replaced_in_one_step(tmp_path):
         seen.append(path.read_bytes())  # what another program would read meanwhile
         file.write(b"w")
 
-    write_atomically(path, write)
+    with path.open("rb") as opened:
+        write_atomically(path, write)
+        assert opened.read() == b"old"  # who reads it already, reads the old one to its end
     assert seen == [b"old"]
     assert path.read_bytes() == b"new"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -55,6 +55,7 @@ def test_space_around_a_name_does_not_hide_it():
 
 def test_case_is_folded_as_unicode_does():
     assert classes("Straße", "ÉCLAIR").find("STRASSE").code == 0
+    assert classes("Straße", "ÉCLAIR").find("straße").code == 0
     assert classes("Straße", "ÉCLAIR").find("écl").code == 1
 
 
@@ -300,6 +301,8 @@ def test_too_few_or_too_many_names(tmp_path):
     assert str(caught.value) == (
         "labels has 1 names; expected 2, one for each class of the model (0 first, then 1)"
     )
+    with pytest.raises(LabelsError, match=r"^labels has 3 names; expected 2, one for each"):
+        make_classes(2, ["a", "b", "c"])
     with pytest.raises(LabelsError, match=r"has 0 names; expected 3"):
         make_classes(3, [])
 

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from xai_plugins.cam import GradCAM, GradCAMPlusPlus
 
 from xai_core import Evidence, Needs, Study
 from xai_core.errors import UndeclaredNeedError
+from xai_plugins.cam import GradCAM, GradCAMPlusPlus
 
 # Two pictures, one target each; (N, h, w, K) = (2, 2, 2, 2), channels written out one by one.
 #

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from xai_plugins.gradients import Saliency
 
 from xai_core import Evidence, Needs, Study
 from xai_core.errors import UndeclaredNeedError
+from xai_plugins.gradients import Saliency
 
 # One picture, two by two places, two channels (c0, c1). The largest is below 0 (-3), tied
 # with its negative (-2, 2), absent (0, 0), and above 0 (0.5); a sum, a mean or a maximum

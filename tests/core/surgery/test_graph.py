@@ -480,7 +480,7 @@ def test_a_functional_model_of_ones_own_class_is_read():
 
 def test_a_sequential_model_that_is_not_built_cannot_be_read():
     model = keras.Sequential([conv(), layers.Flatten()], name="unbuilt")
-    with pytest.raises(SurgeryError, match="'unbuilt' is a Sequential .* or is not built"):
+    with pytest.raises(SurgeryError, match=r"'unbuilt' is a Sequential .* or is not built"):
         read_graph(model)
 
 

@@ -195,17 +195,18 @@ def test_a_softmax_at_every_place_is_not_one_over_the_classes(images):
 
 
 @pytest.mark.parametrize(
-    "build",
+    ("activation", "has_layer"),
     [
-        lambda x: dense(1, "sigmoid")(x),
-        lambda x: layers.Activation("sigmoid")(dense(1)(x)),
-        lambda x: dense(1)(x),
+        ("sigmoid", False),
+        (None, True),
+        (None, False),
     ],
     ids=["fused", "layer", "logit"],
 )
-def test_one_unit_is_two_classes(images, build):
+def test_one_unit_is_two_classes(images, activation, has_layer):
     inputs, x = features()
-    model = keras.Model(inputs, build(x))
+    x = dense(1, activation)(x)
+    model = keras.Model(inputs, layers.Activation("sigmoid")(x) if has_layer else x)
     readout, logits, probabilities = read(model, images)
     assert (readout.link, readout.binary, readout.classes) == ("sigmoid", True, 2)
     z = without_activation(model, images)[0, 0]
