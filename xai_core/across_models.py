@@ -106,7 +106,7 @@ def _failed(model: str, asked: _Asked, error: XaiError) -> Comparison:
                 method=Method(str(getattr(method, "name", method)), {}, signed=False, source=""),
                 layer=None,
                 target=Target(-1, None, "predicted" if target is None else str(target)),
-                message=str(error),
+                error=error,
             )
             for picture in asked.pictures
             for target in asked.targets

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from xai_core.images import Picture
 from xai_core.needs import Needs
 from xai_core.types import MapWarning
 from xai_core.typing import FloatArray, ScoreKind
@@ -23,10 +24,23 @@ _WHERE = MappingProxyType(
 )
 
 
+def check_picture(picture: Picture) -> tuple[MapWarning, ...]:
+    """What is odd about the values of a picture, if anything."""
+    brightest = float(picture.pixels.max())
+    if 0 < brightest <= 1:
+        return (
+            MapWarning(
+                "picture-range",
+                f"the picture's values end at {brightest:.3g} of 255, so it is all but black; "
+                "if they mean 0..1, multiply them by 255",
+            ),
+        )
+    return ()
+
+
 def check_map(
     raw: FloatArray,
     *,
-    signed: bool,
     peaks: Mapping[Needs, float],
     score_kind: ScoreKind,
     probability: float,
@@ -35,7 +49,6 @@ def check_map(
 
     Args:
         raw: The map (h, w).
-        signed: Whether the method's maps have two signs.
         peaks: The largest magnitude in each gradient that the method read.
         score_kind: The score that was differentiated.
         probability: Of the explained class.
@@ -62,8 +75,7 @@ def check_map(
     if broken:
         found.append(MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite"))
     elif not raw.any():
-        why = "" if signed else ": what is left after the ReLU speaks against the class"
-        found.append(MapWarning("all-zero", f"the map is 0 everywhere{why}"))
+        found.append(MapWarning("all-zero", "the map is 0 everywhere: it shows nothing"))
     elif raw.size > 1 and raw.min() == raw.max():
         found.append(MapWarning("uniform", f"the map is {raw.flat[0]:.3g} everywhere"))
     return tuple(found)

@@ -5,16 +5,18 @@ batch of pictures, and hands every explainer its own share of what was found.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
 
-from xai_core.checks import check_map
+from xai_core.checks import check_map, check_picture
 from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
 from xai_core.evidence import Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
@@ -97,9 +99,11 @@ def run_plan(
     predictions: list[Prediction] = []
     passes: list[Pass] = []
     size = min(batch, len(sources))
+    names = _tell_apart(sources)
     for start in range(0, len(sources), batch):
-        progress(start, len(sources), source_name(sources[start]))
-        group = _read_pictures(sources[start : start + batch], lone=len(sources) == 1)
+        progress(start, len(sources), names[start])
+        part = slice(start, start + batch)
+        group = _read_pictures(sources[part], names[part], lone=len(sources) == 1)
         readable = [each for each in group if not isinstance(each, Unread)]
         explained: Iterator[Sequence[Cell]] = iter(())
         if readable:
@@ -174,7 +178,7 @@ def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterato
                 )
                 for i in order
             ),
-            warnings=study.warnings,
+            warnings=study.warnings + check_picture(picture),
             preprocessing=study.input.preprocessing.name,
         )
 
@@ -187,16 +191,30 @@ class Unread:
     error: PictureError
 
 
-def _read_pictures(sources: Sequence[PictureLike], *, lone: bool) -> list[Picture | Unread]:
+def _tell_apart(sources: Sequence[PictureLike]) -> list[str]:
+    """The pictures' names, with ` (2)`, ` (3)` behind one that came before."""
+    seen: Counter[str] = Counter()
+    names = []
+    for source in sources:
+        name = Path(source_name(source)).name
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+def _read_pictures(
+    sources: Sequence[PictureLike], names: Sequence[str], *, lone: bool
+) -> list[Picture | Unread]:
     """A batch; where there is only one picture, that it cannot be read is an error."""
     group: list[Picture | Unread] = []
-    for source in sources:
+    for source, name in zip(sources, names, strict=True):
         try:
-            group.append(as_picture(source))
+            picture = as_picture(source)
+            group.append(picture if lone else replace(picture, name=name))
         except PictureError as error:
             if lone:
                 raise
-            group.append(Unread(source_name(source), error))
+            group.append(Unread(name, error))
     return group
 
 
@@ -238,7 +256,7 @@ def _explain(
         maps = _run(explainer, method, _share(study, explainer, path, batch, reading, column))
     except XaiError as error:
         return [
-            Failure(study.name, picture.name, method, path, target, str(error))
+            Failure(study.name, picture.name, method, path, target, error)
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
     seconds = time.perf_counter() - started
@@ -263,9 +281,9 @@ def _explain(
             logit=float(logits[number, target.index]),
             probability=float(probabilities[number, target.index]),
             warnings=study.warnings
+            + check_picture(picture)
             + check_map(
                 maps[number],
-                signed=explainer.signed,
                 peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
                 score_kind=study.score,
                 probability=float(probabilities[number, target.index]),
@@ -353,5 +371,5 @@ def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failur
             target=Target(wanted.code, study.classes.label(wanted.code), wanted.asked)
             if wanted.code >= 0
             else Target(wanted.code, None, wanted.asked),
-            message=str(unread.error),
+            error=unread.error,
         )

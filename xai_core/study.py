@@ -1,17 +1,22 @@
 """A model under study: the planner that runs the fewest passes, and the state it keeps."""
 
+import os
 import platform
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from types import NoneType
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
+from PIL import Image
 
 from xai_core.disagreement import Disagreement
-from xai_core.errors import ExplainerError, LayerError, UsageError
+from xai_core.errors import LayerError, UsageError
 from xai_core.histogram import GradientHistogram
-from xai_core.images import Fit
+from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
@@ -147,6 +152,8 @@ class Study:
             picture: A path, a PIL image or an array of RGB 0..255.
             top: How many; a model with fewer classes shows them all.
         """
+        if top < 1:
+            raise UsageError(f"received top {top}; expected at least 1")
         return predict_one(self, picture, top)
 
     def explain(
@@ -164,7 +171,7 @@ class Study:
         """
         (cell,) = self.compare(picture, [method], [target]).cells
         if isinstance(cell, Failure):
-            raise ExplainerError(cell.message)
+            raise cell.error
         return cell
 
     def compare(
@@ -197,10 +204,7 @@ class Study:
         Raises:
             XaiError: what was asked for does not fit the model; nothing was run.
         """
-        explainers = tuple(
-            each if isinstance(each, Explainer) else self.registry.explainer(each)
-            for each in _listed("methods", methods)
-        )
+        explainers = tuple(self._explainer(each) for each in _listed("methods", methods))
         wanted = self._wanted(targets, top, bottom)
         at_layers = any(explainer.needs & Needs.LAYER for explainer in explainers)
         plan = Plan(explainers, self._layers(layers) if at_layers else (), wanted)
@@ -236,7 +240,7 @@ class Study:
         cells = self.compare(picture, [method], [None, expected]).cells
         for cell in cells:
             if isinstance(cell, Failure):
-                raise ExplainerError(cell.message)
+                raise cell.error
         predicted, other = (cell for cell in cells if isinstance(cell, Explanation))
         return Disagreement(predicted, other)
 
@@ -257,13 +261,26 @@ class Study:
     def _wanted(
         self, targets: TargetLike | Sequence[TargetLike], top: int | None, bottom: int | None
     ) -> tuple[Wanted, ...]:
-        if top is not None and bottom is not None:
-            raise UsageError(f"received top {top} and bottom {bottom}; expected one of them")
+        named = _listed("targets", targets)
+        given = {"targets": named != [None], f"top {top}": top, f"bottom {bottom}": bottom}
+        several = [name for name, value in given.items() if value not in (None, False)]
+        if len(several) > 1:
+            raise UsageError(f"received {' and '.join(several)}; expected one of them")
         if top is not None:
             return self.classes.ranked(top)
         if bottom is not None:
             return self.classes.lowest(bottom)
-        return tuple(self.classes.find(each) for each in _listed("targets", targets))
+        return tuple(self.classes.find(each) for each in named)
+
+    def _explainer(self, method: object) -> Explainer:
+        if isinstance(method, str):
+            return self.registry.explainer(method)
+        if not isinstance(method, Explainer) or not is_dataclass(method):
+            raise UsageError(
+                f"received {method!r} as a method; expected a name, or an instance of an Explainer "
+                "that is a frozen dataclass, such as GradCAM()"
+            )
+        return method
 
     def _layers(self, names: str | Sequence[str]) -> tuple[Step, ...]:
         """The layers asked for, in the order in which they run, each once."""
@@ -305,9 +322,24 @@ class Study:
         }
 
 
+_ONE = (
+    str,
+    os.PathLike,
+    int,
+    np.ndarray,
+    np.integer,
+    Image.Image,
+    Picture,
+    Explainer,
+    type,
+    NoneType,
+)
+"""What stands for one, even where it could be gone through."""
+
+
 def _listed(what: str, values: Any) -> list[Any]:
     """A list of one where one was given; nothing at all is an error."""
-    listed = list(values) if isinstance(values, (list, tuple)) else [values]
+    listed = [values] if isinstance(values, _ONE) else list(values)
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed

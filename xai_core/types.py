@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import ExplainerError, UsageError
+from xai_core.errors import UsageError, XaiError
 from xai_core.files import write_atomically
 from xai_core.focus import Focus, measure_focus
 from xai_core.images import Picture, Region
@@ -160,7 +160,7 @@ class Explanation:
 
     model: str
     """What the model is called; `provenance` says where it came from."""
-    map: FloatArray
+    map: FloatArray = field(repr=False)
     """The raw map (h, w), at the method's own resolution, unnormalised, read-only.
     float32, or float64 where the model is."""
     picture: Picture
@@ -189,6 +189,9 @@ class Explanation:
         The weights are hashed when this is first read; weights that have changed
         since the study was made are reported as changed, never under a wrong hash.
         """
+        return self._told(self.origin())
+
+    def _told(self, origin: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "method": self.method.name,
             "parameters": dict(self.method.parameters),
@@ -207,7 +210,7 @@ class Explanation:
             "region": asdict(self.region),
             "warnings": [asdict(warning) for warning in self.warnings],
             "gradient_health": [asdict(each) for each in self.health],
-            **self.origin(),
+            **origin,
         }
 
     @cached_property
@@ -225,10 +228,13 @@ class Explanation:
             colour_map: A Matplotlib colour map; by default a perceptually uniform one, or
                 a diverging one for a signed method.
             opacity: 0 (picture alone) to 1 (map alone).
+
+        Warnings are written over its lower edge.
         """
         from xai_core import render
 
-        return render.overlay(self, colour_map=colour_map, opacity=opacity)
+        drawn = render.overlay(self, colour_map=colour_map, opacity=opacity)
+        return render.caption(drawn, [warning.kind for warning in self.warnings])
 
     def heatmap(self, *, colour_map: str | None = None) -> "Image.Image":
         """The map alone at its own resolution, coloured: a pixel for each of its places.
@@ -243,6 +249,12 @@ class Explanation:
     def figure(self) -> "Figure":
         """A Matplotlib figure: the picture, and the map over it."""
         return Comparison((self,)).figure()
+
+    def _repr_html_(self) -> str:
+        return Comparison((self,))._repr_html_()
+
+    def _repr_png_(self) -> bytes | None:
+        return Comparison((self,))._repr_png_()
 
     def save(self, path: "str | PathLike[str]") -> Path:
         """Write the raw map (`.npz`) or the overlay (`.png`), atomically.
@@ -272,7 +284,12 @@ class Failure:
     method: Method
     layer: str | None
     target: Target
-    message: str
+    error: XaiError
+
+    @property
+    def message(self) -> str:
+        """Why."""
+        return str(self.error)
 
 
 Cell: TypeAlias = "Explanation | Failure"
@@ -328,15 +345,18 @@ class Comparison:
 
         Raises:
             KeyError: there is none, or more than one; `select` narrows them down.
-            ExplainerError: it failed; the message says how.
+            XaiError: it failed; the message says how.
         """
         method, target = key
         found = self.select(method=method, target=target).cells
         if len(found) != 1:
             known = ", ".join(f"({c.method.name!r}, {c.target.index})" for c in self.cells)
-            raise KeyError(f"{len(found)} maps for {key!r}, expected one; there are {known}")
+            raise KeyError(
+                f"{len(found)} maps for {key!r}; expected one. Narrow them down with select(), "
+                f"or take one of {known}"
+            )
         if isinstance(found[0], Failure):
-            raise ExplainerError(found[0].message)
+            raise found[0].error
         return found[0]
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -345,6 +365,13 @@ class Comparison:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """The provenance of every map; each model's weights are hashed once for all of them."""
+        origins = {each.origin: None for each in self}
+        told = {origin: origin() for origin in origins}
+        return [each._told(told[each.origin]) for each in self]
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -371,18 +398,28 @@ class Comparison:
 
         return render.comparison_figure(self, colour_map=colour_map, opacity=opacity, scale=scale)
 
+    def _repr_html_(self) -> str:
+        from xai_core import report
+
+        return report.as_html(self)
+
+    def _repr_png_(self) -> bytes | None:
+        from xai_core import report
+
+        return report.as_png(self)
+
     def save(self, path: "str | PathLike[str]", **drawing: Any) -> Path:
-        """Write the figure (`.png`, `.svg`, `.pdf`) or the raw maps (`.npz`), atomically.
+        """Write the figure, the report (`.html`) or the raw maps (`.npz`), atomically.
 
         Args:
-            path: Its ending says what is written.
+            path: Its ending says what is written; a figure is `.png`, `.svg` or `.pdf`.
             **drawing: What `figure` takes.
 
         The archive holds `map_0`, `map_1`, ... and `metadata`, a JSON list in that order.
         """
         target = Path(path)
         if target.suffix == ".npz":
-            metadata = [each.provenance for each in self]
+            metadata = self.provenance
             maps = {f"map_{number}": each.map for number, each in enumerate(self)}
             return write_atomically(target, lambda file: _write_npz(file, metadata, maps))
         if target.suffix in (".png", ".svg", ".pdf"):
@@ -390,9 +427,14 @@ class Comparison:
             return write_atomically(
                 target, lambda file: figure.savefig(file, format=target.suffix[1:])
             )
+        if target.suffix == ".html":
+            from xai_core import report
+
+            page = report.write_report(self, **drawing)
+            return write_atomically(target, lambda file: file.write(page))
         raise UsageError(
             f"cannot save a comparison as {target.name!r}; expected a name that ends in .png, "
-            ".svg, .pdf (the figure) or .npz (the raw maps)"
+            ".svg, .pdf (the figure), .html (the report) or .npz (the raw maps)"
         )
 
 

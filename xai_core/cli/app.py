@@ -21,10 +21,10 @@ from xai_core.cli.shared import (
     family,
     protect,
     save_figure,
+    slug,
     study_of,
     warning_rows,
 )
-from xai_core.errors import ExplainerError
 
 app = typer.Typer(
     add_completion=False,
@@ -84,7 +84,7 @@ def explain(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="X.png or X.npz: both are written. By default PICTURE.METHOD.png, here.",
+            help="X.png or X.npz: both are written. By default PICTURE.METHOD.CLASS.png, here.",
         ),
     ] = None,
     heatmap: Annotated[
@@ -104,7 +104,8 @@ def explain(
     from xai_core.images import read_picture
 
     source = read_picture(picture)
-    overlay_path = destination(out or f"{Path(picture).stem}.{method}.png", (".png", ".npz"))
+    name = ".".join([Path(picture).stem, method, *([slug(target)] if target else [])])
+    overlay_path = destination(out or f"{name}.png", (".png", ".npz"))
     overlay_path, map_path = overlay_path.with_suffix(".png"), overlay_path.with_suffix(".npz")
     heat_path = destination(heatmap, (".png",), "--heatmap") if heatmap else None
     files = {"overlay": overlay_path, "map": map_path} | (
@@ -126,7 +127,7 @@ def explain(
         # What `Study.explain` does, with the prediction that comes with it.
         comparison = study.compare(source, [method], [target])
     for failure in comparison.failures:
-        raise ExplainerError(failure.message)
+        raise failure.error
     (explanation,) = comparison
     (prediction,) = comparison.predictions
     overlay = explanation.overlay(colour_map=colour_map, opacity=opacity)

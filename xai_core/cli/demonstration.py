@@ -72,6 +72,8 @@ def _where(explanation: "Explanation") -> str:
     upper = upper_share(explanation)
     if np.isnan(upper):
         return "the map is empty"
+    if 0.35 < upper < 0.65:
+        return f"{upper:.0%} of the heat lies in the upper half: by chance it would be half"
     if upper >= 0.5:
         return f"{upper:.0%} of the heat lies in the upper half, on the cat"
     return f"{1 - upper:.0%} of the heat lies in the lower half, on the coffee"

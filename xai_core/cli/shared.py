@@ -1,6 +1,7 @@
 """What the commands share: the model under study, where to write, and what to tell of both."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import product
@@ -49,6 +50,11 @@ def save_figure(figure: "Figure", path: Path) -> None:
     from xai_core.files import write_atomically
 
     write_atomically(path, lambda file: figure.savefig(file, format=path.suffix[1:]))
+
+
+def slug(text: str) -> str:
+    """Text as a part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "class"
 
 
 def protect(pictures: Sequence[str], *paths: Path) -> None:
@@ -123,7 +129,17 @@ def compared_as_json(comparison: "Comparison", path: Path) -> dict[str, Any]:
     """A comparison for JSON."""
     return {
         "predictions": [each.as_dict() for each in comparison.predictions],
-        "explanations": [each.provenance for each in comparison],
-        "failures": [asdict(each) for each in comparison.failures],
+        "explanations": comparison.provenance,
+        "failures": [
+            {
+                "model": each.model,
+                "picture": each.picture,
+                "method": asdict(each.method),
+                "layer": each.layer,
+                "target": asdict(each.target),
+                "message": each.message,
+            }
+            for each in comparison.failures
+        ],
         "files": {"comparison": path},
     }

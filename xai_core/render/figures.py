@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, sqrt
-from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -36,8 +38,6 @@ _GAP = 0.12
 _LINE = 0.15
 """The height of a line of text."""
 _TITLE_SIZE, _SMALL_SIZE = 8.5, 6.5
-_CHARACTER = 0.0071
-"""The mean width of a character, in inches for each point of its size."""
 _PIXELS = 480
 """Pictures larger than this are shown smaller: the sheet has no room for more."""
 _DPI = 120
@@ -300,15 +300,45 @@ def _draw(axes: Any, panel: Panel, width: float) -> None:
 
 
 _MOST_LINES = 6
+_HINTING = 1.06
+"""Glyphs set on whole pixels come out a little wider than their outlines."""
 
 
 def _wrapped(text: str, width: float, size: float) -> list[str]:
     """Lines no wider than `width` inches; a text that is far too long is cut."""
-    characters = max(8, int(width / (_CHARACTER * size)))
-    lines = [part for line in text.splitlines() for part in wrap(line, characters)]
-    if len(lines) > _MOST_LINES:
-        lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: characters - 1] + "…"]
-    return [_escaped(line) for line in lines]
+    lines = []
+    for paragraph in text.splitlines():
+        lines += _broken(_escaped(paragraph).split(), width, size)
+    if len(lines) <= _MOST_LINES:
+        return lines
+    last = lines[_MOST_LINES - 1]
+    while last and _width(f"{last}…", size) > width:
+        last = last[:-1]
+    return [*lines[: _MOST_LINES - 1], f"{last}…"]
+
+
+def _broken(words: Sequence[str], width: float, size: float) -> list[str]:
+    """Words over as many lines as it takes; one wider than a line is broken."""
+    lines = [""]
+    for word in words:
+        longer = f"{lines[-1]} {word}".lstrip()
+        if _width(longer, size) <= width:
+            lines[-1] = longer
+            continue
+        lines += [""] if lines[-1] else []
+        for character in word:
+            if lines[-1] and _width(lines[-1] + character, size) > width:
+                lines.append("")
+            lines[-1] += character
+    return [line for line in lines if line]
+
+
+@lru_cache(maxsize=4096)
+def _width(text: str, size: float) -> float:
+    """The width of a line in inches."""
+    plain = text.replace(r"\$", "$")
+    found = text_to_path.get_text_width_height_descent(plain, FontProperties(size=size), False)
+    return _HINTING * float(found[0]) / 72
 
 
 def histogram_figure(*histograms: GradientHistogram) -> Figure:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from xai_core.errors import UsageError
 from xai_core.images import Picture, display_pixels
@@ -122,6 +122,23 @@ def overlay(
     shown = common_scale([explanation]) if scale is None else scale
     heat = shown(on_picture(explanation))
     return Image.fromarray(blend(explanation.picture, heat, shown, colour_map, opacity))
+
+
+def caption(image: Image.Image, words: Sequence[str]) -> Image.Image:
+    """Write words over the lower edge of a picture, as large as it allows; none leave it as is."""
+    if not words:
+        return image
+    text = ", ".join(words)
+    captioned = image.copy()
+    draw = ImageDraw.Draw(captioned)
+    size = max(8.0, image.width / 28)
+    longest = draw.textlength(text, font=ImageFont.load_default(size))
+    font = ImageFont.load_default(max(6.0, size * min(1.0, 0.94 * image.width / longest)))
+    _, top, _, bottom = draw.textbbox((0, 0), text, font=font)
+    height = (bottom - top) * 1.6
+    draw.rectangle((0, image.height - height, image.width, image.height), fill="black")
+    draw.text((0.03 * image.width, image.height - height / 2), text, "white", font, anchor="lm")
+    return captioned
 
 
 def heatmap(explanation: Explanation, *, colour_map: str | None = None) -> Image.Image:

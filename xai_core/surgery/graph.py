@@ -2,8 +2,8 @@
 
 The graph is read from the record that Keras keeps of each symbolic call and is
 run here, call by call, on the user's own layers. No symbolic call is made and
-no `keras.Model` is built: a symbolic call would add a node to each layer it
-passes, after which `layer.output` of the user's model is ambiguous.
+no `keras.Model` is built: a symbolic call leaves a node in each layer it passes,
+for good, and the user's `model.summary()` then shows the shapes of ours.
 """
 
 import difflib
@@ -187,8 +187,9 @@ def read_graph(model: keras.Model) -> Graph:
     if not _is_graph(model):
         raise SurgeryError(
             f"{model.name!r} is a {type(model).__name__} whose `call` is code of its own, "
-            f"or is not built, so its graph cannot be read; {WHAT_CAN_BE_CUT}. Rebuild it as "
-            "keras.Model(inputs, outputs), or pass the Functional model inside it."
+            f"or is not built, so its graph cannot be read; {WHAT_CAN_BE_CUT}. Give a Sequential "
+            "a keras.Input as its first layer; rebuild another as keras.Model(inputs, outputs), or "
+            "pass the Functional model inside it."
         )
     inputs, outputs = list(model.inputs), list(model.outputs)
     if len(inputs) != 1 or len(outputs) != 1:

@@ -53,12 +53,12 @@ def models(tmp_path_factory):
             keras.Input((size, size, 3)),
             *before,
             keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="conv"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(3, activation="softmax"),
+            keras.layers.GlobalAveragePooling2D(name="pool"),
+            keras.layers.Dense(3, activation="softmax", name="classes"),
         ]
         keras.Sequential(layers, name=name).save(folder / f"{name}.keras")
 
-    save("small", 16, keras.layers.Rescaling(1 / 255))
+    save("small", 16, keras.layers.Rescaling(1 / 255, name="scaled"))
     save("open", None)
     return folder
 

@@ -82,7 +82,7 @@ def test_expect_sets_predicted_against_expected(xai, small, noise, tmp_path):
         ("--expect 9", "received class 9; expected 0 to 2"),
         ("--models ,", "received --models ','; expected names"),
         ("--scale none", "--scale"),
-        ("--layer dense", "expected a spatial one"),
+        ("--layer classes", "expected a spatial one"),
         ("--batch 0", "--batch"),
     ],
 )

@@ -37,7 +37,7 @@ def test_pictures_that_cannot_be_read(xai, pictures, small, name, words):
         ("--target 3", "received class 3; expected 0 to 2"),
         ("--target cat", "the model's classes have no names"),
         ("--layer nowhere", "nowhere"),
-        ("--layer dense", "expected a spatial one"),
+        ("--layer classes", "expected a spatial one"),
         ("--preprocess imagenet", "no preprocessing scheme is called 'imagenet'"),
         ("--adapter resnet", "no adapter is called 'resnet'"),
         ("--adapter resnet50", "adapter 'resnet50' does not recognise 'small'"),
