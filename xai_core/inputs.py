@@ -9,7 +9,7 @@ import numpy as np
 from xai_core.errors import SurgeryError, UsageError
 from xai_core.images import Fit, Picture, Region, fit_picture
 from xai_core.interfaces import ModelAdapter
-from xai_core.preprocessing import Preprocessing, scheme
+from xai_core.preprocessing import SCHEMES, Preprocessing, scheme
 from xai_core.surgery import Graph
 from xai_core.surgery.preparation import rescales_itself
 from xai_core.typing import FloatArray
@@ -138,6 +138,11 @@ def _choose_preprocessing(
     if isinstance(asked, Preprocessing):
         return asked, "as asked for"
     if asked is not None:
+        if not callable(asked):
+            raise UsageError(
+                f"received preprocess {asked!r}; expected a scheme's name ({', '.join(SCHEMES)}) or "
+                "a callable on float RGB 0..255 (N, h, w, c)"
+            )
         name = getattr(asked, "__name__", type(asked).__name__)
         return Preprocessing(name, asked, "a callable of yours"), "as asked for"
     if rescales_itself(graph):

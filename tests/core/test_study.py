@@ -968,7 +968,7 @@ def test_a_uniform_map(study):
 def test_a_map_of_zeros(study):
     found = study.explain(draw(), Broken("zeros"))
     assert [str(each) for each in found.warnings] == [
-        "all-zero: the map is 0 everywhere: what is left after the ReLU speaks against the class"
+        "all-zero: the map is 0 everywhere: it shows nothing"
     ]
 
 

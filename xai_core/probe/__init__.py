@@ -22,9 +22,10 @@ from xai_core.typing import ScoreKind, Tensor
 BACKENDS = ("tensorflow",)
 """The backends that have a module here."""
 
-_HALF_PRECISION_SEED = 1024.0
+_HALF_PRECISION_SEED = 32.0
 """Gradients in float16 are carried back from this instead of 1 and divided by it after,
-which is exact and keeps small ones from being flushed to zero."""
+which is exact, keeps small ones from being flushed to zero, and lets gradients of up to 2,000
+through."""
 
 
 def backend() -> ModuleType:

@@ -451,8 +451,9 @@ def test_a_subclassed_model_cannot_be_read():
     assert str(caught.value) == (
         "'mine' is a Backbone whose `call` is code of its own, or is not built, so its graph "
         "cannot be read; expected a Functional or Sequential model that is built, with one image "
-        "input and one output of shape (batch, classes). Rebuild it as keras.Model(inputs, "
-        "outputs), or pass the Functional model inside it."
+        "input and one output of shape (batch, classes). Give a Sequential a keras.Input as its "
+        "first layer; rebuild another as keras.Model(inputs, outputs), or pass the Functional "
+        "model inside it."
     )
 
 
