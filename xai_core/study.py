@@ -326,7 +326,6 @@ _ONE = (
     str,
     os.PathLike,
     int,
-    np.ndarray,
     np.integer,
     Image.Image,
     Picture,
@@ -339,7 +338,8 @@ _ONE = (
 
 def _listed(what: str, values: Any) -> list[Any]:
     """A list of one where one was given; nothing at all is an error."""
-    listed = [values] if isinstance(values, _ONE) else list(values)
+    is_picture = isinstance(values, np.ndarray) and values.ndim in (2, 3)
+    listed = [values] if is_picture or isinstance(values, _ONE) else list(values)
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed

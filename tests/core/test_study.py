@@ -1136,3 +1136,76 @@ def test_the_archive_of_a_comparison(study, tmp_path):
         ]  # fmt: skip
         for number, explanation in enumerate(comparison):
             np.testing.assert_array_equal(archive[f"map_{number}"], explanation.map)
+
+
+# What a user may pass, and half precision's ends
+
+
+def test_a_preprocessing_that_cannot_be_called_is_refused(registry):
+    with pytest.raises(UsageError, match=r"received preprocess 3; expected a scheme's name"):
+        Study(
+            keras.Sequential([keras.Input((4, 4, 3)), layers.Flatten(), layers.Dense(2)]),
+            registry=registry,
+            preprocess=3,
+        )
+
+
+@pytest.mark.parametrize("many", [np.asarray([0, 1]), range(2), (index for index in (0, 1))])
+def test_any_iterable_of_targets_will_do(registry, many):
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    found = study.compare(np.zeros((4, 6, 3), np.uint8), "saliency", many)
+    assert [cell.target.index for cell in found.cells] == [0, 1]
+
+
+def test_a_class_in_the_place_of_an_explainer_is_told(registry):
+    from xai_plugins.cam import GradCAM
+
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    with pytest.raises(UsageError, match=r"received <class '.*GradCAM'> as a method; expected"):
+        study.explain(np.zeros((4, 6, 3), np.uint8), GradCAM)
+
+
+def test_a_gradient_of_100_goes_through_float16(registry):
+    model = keras.Sequential(
+        [
+            keras.Input((2, 3, 1), dtype="float16"),
+            layers.Flatten(dtype="float16"),
+            layers.Dense(2, use_bias=False, dtype="float16"),
+        ]
+    )
+    model.set_weights([np.full((6, 2), 100.0, np.float16)])
+    one = Study(model, registry=registry, preprocess="none").explain(np.ones((2, 3)), "saliency")
+    np.testing.assert_array_equal(one.map, np.full((2, 3), 100.0, np.float32))
+
+
+def test_a_picture_in_0_to_1_is_warned_about(registry):
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    pixels = np.random.default_rng(0).random((4, 6, 3))
+    kinds = [warning.kind for warning in study.explain(pixels, "saliency").warnings]
+    assert kinds == ["picture-range"]
+    assert [warning.kind for warning in study.predict(pixels).warnings] == ["picture-range"]
+    assert study.explain(255 * pixels, "saliency").warnings == ()
+
+
+def test_pictures_of_one_name_are_told_apart(registry):
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    many = study.compare([np.zeros((4, 6, 3), np.uint8)] * 3, "saliency", [0, 1])
+    assert [cell.picture.name for cell in many.cells[::2]] == ["array", "array (2)", "array (3)"]
+    assert len(many.select(picture="array (2)").cells) == 2
+
+
+def test_warnings_are_written_over_the_overlay(registry):
+    model = keras.Sequential([keras.Input((120, 180, 3)), layers.Flatten(), layers.Dense(2)])
+    model.set_weights([np.zeros((64800, 2)), np.zeros(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    one = study.explain(np.full((120, 180, 3), 200, np.uint8), "saliency")
+    assert [warning.kind for warning in one.warnings] == ["vanished-gradients", "all-zero"]
+    drawn = np.asarray(one.overlay())
+    assert drawn.shape == (120, 180, 3)
+    np.testing.assert_array_equal(drawn[:60], 200)
+    assert (drawn[-1] == 0).all()
+    assert (drawn[-16:] > 200).any()
