@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -36,9 +36,6 @@ check: .venv/.ready ## lint, format, types and import contracts
 docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
-
-bench: .venv/.ready ## time the gradient core
-	@$(BIN)/python -m benchmarks
 
 clean: ## remove what the targets made, all but .venv
 	@rm -rf out build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -140,8 +140,8 @@ def _choose_preprocessing(
     if asked is not None:
         if not callable(asked):
             raise UsageError(
-                f"received preprocess {asked!r}; expected a scheme's name ({', '.join(SCHEMES)}) or "
-                "a callable on float RGB 0..255 (N, h, w, c)"
+                f"received preprocess {asked!r}; expected a scheme's name ({', '.join(SCHEMES)}) "
+                "or a callable on float RGB 0..255 (N, h, w, c)"
             )
         name = getattr(asked, "__name__", type(asked).__name__)
         return Preprocessing(name, asked, "a callable of yours"), "as asked for"
