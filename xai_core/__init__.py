@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xai_core.disagreement import Disagreement
     from xai_core.discovery import list_adapters, list_explainers
     from xai_core.errors import XaiError
-    from xai_core.evidence import Evidence
+    from xai_core.evidence import Attribution, Evidence
     from xai_core.hookspecs import hookimpl
     from xai_core.images import read_picture
     from xai_core.interfaces import Explainer, ModelAdapter
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from xai_core.registry import Registry
     from xai_core.study import Study
     from xai_core.surgery import FeatureLayer
+    from xai_core.surgery.rewire import Rule
     from xai_core.types import Comparison, Explanation, Prediction, Target
 
 _HOMES = {
+    "Attribution": "evidence",
     "Comparison": "types",
     "Disagreement": "disagreement",
     "Evidence": "evidence",
@@ -36,6 +38,7 @@ _HOMES = {
     "Prediction": "types",
     "Preprocessing": "preprocessing",
     "Registry": "registry",
+    "Rule": "surgery.rewire",
     "Study": "study",
     "Target": "types",
     "XaiError": "errors",
@@ -47,6 +50,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Attribution",
     "Comparison",
     "Disagreement",
     "Evidence",
@@ -58,6 +62,7 @@ __all__ = [
     "Prediction",
     "Preprocessing",
     "Registry",
+    "Rule",
     "Study",
     "Target",
     "XaiError",

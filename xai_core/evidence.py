@@ -1,12 +1,26 @@
 """What an explainer is given: its declared share of one pass, and nothing else."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from keras import ops
 
 from xai_core.errors import UndeclaredNeedError
 from xai_core.needs import Needs
 from xai_core.typing import Tensor
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Maps, and what is to be known of them."""
+
+    maps: Tensor
+    """(N, h, w)."""
+    facts: Mapping[str, Tensor] = field(default_factory=dict)
+    """Numbers of each map, (N,), by what they are: `completeness gap`, `standard error`."""
+    warnings: Mapping[str, tuple[str, Tensor]] = field(default_factory=dict)
+    """By kind of warning, its message, and which of the maps it is about, bool (N,)."""
 
 
 class Oracle(Protocol):
@@ -17,6 +31,9 @@ class Oracle(Protocol):
 
     def gradients(self, images: Tensor, targets: Tensor) -> Tensor:
         """Gradients (M, H, W, C) of those scores by the images."""
+
+    def head_scores(self, activations: Tensor, targets: Tensor) -> Tensor:
+        """Scores (M,) of activations (M, h, w, K) of the target layer for targets (M,)."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +80,27 @@ class Evidence:
             Scores (N, M), each for the target of its own input.
         """
         self._require(Needs.QUERIES)
-        return self._ask(images, gradients=False)
+        return self._ask(images, self.oracle.scores)
 
     def gradients(self, images: Tensor) -> Tensor:
         """Ask for dS/dx at other pictures: (N, M, H, W, C) in, the same shape out."""
         self._require(Needs.QUERIES)
-        return self._ask(images, gradients=True)
+        count, variants = images.shape[:2]
+        return ops.reshape(
+            self.oracle.gradients(*self._flat(images)), (count, variants, *images.shape[2:])
+        )
+
+    def head_scores(self, activations: Tensor) -> Tensor:
+        """Ask for the scores of other activations of the target layer.
+
+        Args:
+            activations: (N, M, h, w, K): M variants of those of each of the N inputs.
+
+        Returns:
+            Scores (N, M); only the head is run.
+        """
+        self._require(Needs.HEAD_QUERIES)
+        return self._ask(activations, self.oracle.head_scores)
 
     def _read(self, need: Needs) -> Tensor:
         self._require(need)
@@ -81,12 +113,11 @@ class Evidence:
                 f"({self.declared!r}) do not declare; add Needs.{need.name} to them"
             )
 
-    def _ask(self, images: Tensor, *, gradients: bool) -> Tensor:
-        from keras import ops
+    def _ask(self, variants: Tensor, question: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        return ops.reshape(question(*self._flat(variants)), variants.shape[:2])
 
-        count, variants = images.shape[:2]
-        flat = ops.reshape(images, (count * variants, *images.shape[2:]))
-        targets = ops.repeat(self.targets, variants)
-        if gradients:
-            return ops.reshape(self.oracle.gradients(flat, targets), images.shape)
-        return ops.reshape(self.oracle.scores(flat, targets), (count, variants))
+    def _flat(self, variants: Tensor) -> tuple[Tensor, Tensor]:
+        """Variants (N * M, ...), and the target of each."""
+        count, each = variants.shape[:2]
+        flat = ops.reshape(variants, (count * each, *variants.shape[2:]))
+        return flat, ops.repeat(self.targets, each)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from xai_core.needs import Needs
+from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
 if TYPE_CHECKING:
     import keras
 
-    from xai_core.evidence import Evidence
+    from xai_core.evidence import Attribution, Evidence
     from xai_core.images import Fit
     from xai_core.preprocessing import Preprocessing
     from xai_core.surgery import FeatureLayer, Graph
@@ -30,8 +31,12 @@ class Explainer(ABC):
     signed: ClassVar[bool] = False
     """Whether negative values speak against the class; drawn on a scale centred at 0."""
 
+    rule: ClassVar[Rule] = Rule.PLAIN
+    """How rectifiers carry the gradients back that the method reads; by another rule than the
+    plain one, they are read from a rewired copy of the graph on the same weights."""
+
     @abstractmethod
-    def explain(self, evidence: "Evidence") -> Tensor:
+    def explain(self, evidence: "Evidence") -> "Tensor | Attribution":
         """Compute the maps of a batch.
 
         Args:
@@ -40,7 +45,8 @@ class Explainer(ABC):
         Returns:
             Maps of shape (N, h, w), a floating dtype, any resolution, unnormalised;
             a tensor of the Keras backend or a NumPy array. The map of a picture must
-            not depend on the others in the batch.
+            not depend on the others in the batch. An `Attribution` adds what is to be
+            known of each map, such as an estimate of its error.
         """
 
 

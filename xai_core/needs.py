@@ -20,8 +20,13 @@ class Needs(Flag):
     QUERIES = auto()
     """May ask for the score, or its gradient, of pictures of its own making."""
 
-    LAYER = ACTIVATIONS | ACTIVATION_GRADIENTS
-    """Either of the two means that a target layer is resolved."""
+    HEAD_QUERIES = auto()
+    """May ask for the score of other activations of the target layer: the head alone is run."""
+
+    LAYER = ACTIVATIONS | ACTIVATION_GRADIENTS | HEAD_QUERIES
+    """Any of these means that a target layer is resolved."""
+    ASKS = QUERIES | HEAD_QUERIES
+    """What is answered in passes of its own."""
 
 
 __all__ = ["Needs"]

@@ -6,10 +6,8 @@ batch of pictures, and hands every explainer its own share of what was found.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,7 +16,7 @@ import numpy as np
 
 from xai_core.checks import check_map, check_picture
 from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
-from xai_core.evidence import Evidence
+from xai_core.evidence import Attribution, Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
 from xai_core.images import Picture, Region, read_picture, source_name
 from xai_core.interfaces import Explainer
@@ -28,6 +26,7 @@ from xai_core.progress import Progress
 from xai_core.queries import Queries
 from xai_core.registry import Registry
 from xai_core.surgery import Step
+from xai_core.surgery.rewire import Rule
 from xai_core.targets import Wanted
 from xai_core.types import (
     Cell,
@@ -36,6 +35,7 @@ from xai_core.types import (
     Explanation,
     Failure,
     GradientHealth,
+    MapWarning,
     Method,
     Pass,
     Prediction,
@@ -62,10 +62,12 @@ class Plan:
     """Shallow to deep; none when no method has to do with a layer."""
     wanted: tuple[Wanted, ...]
 
-    @property
-    def needs(self) -> Needs:
-        """The union over the explainers."""
-        return reduce(or_, (explainer.needs for explainer in self.explainers), Needs.NOTHING)
+    def needs(self) -> Mapping[Rule, Needs]:
+        """The union over the explainers of each gradient rule: a pass each."""
+        found: dict[Rule, Needs] = {}
+        for explainer in self.explainers:
+            found[explainer.rule] = found.get(explainer.rule, Needs.NOTHING) | explainer.needs
+        return found
 
     def jobs(self) -> Iterator[tuple[int, Wanted, Explainer, Step | None]]:
         """Every map of one picture: the target's column, the target, the method, its layer."""
@@ -108,13 +110,10 @@ def run_plan(
         explained: Iterator[Sequence[Cell]] = iter(())
         if readable:
             made = _prepare(study, readable, size)
-            started = time.perf_counter()
-            reading = study.read(made.images, _codes(plan, size), plan.needs, plan.layers)
-            backend().to_host(reading.score)
-            passes.append(_record(plan, readable, time.perf_counter() - started))
-            by_job = [_explain(study, plan, job, made, reading) for job in plan.jobs()]
+            read = _read(study, plan, made, passes)
+            by_job = [_explain(study, job, made, read) for job in plan.jobs()]
             explained = zip(*by_job, strict=True)
-            predictions.extend(predict(study, made, reading, TOP))
+            predictions.extend(predict(study, made, read.any, TOP))
         for each in group:
             if isinstance(each, Unread):
                 cells.extend(_unread_cells(study, plan, each))
@@ -124,14 +123,49 @@ def run_plan(
     return Comparison(tuple(cells), tuple(predictions), tuple(passes))
 
 
-def _record(plan: Plan, group: Sequence[Picture], seconds: float) -> Pass:
-    return Pass(
-        needs=tuple(str(need.name) for need in plan.needs),
-        layers=tuple(layer.path for layer in plan.layers),
-        pictures=len(group),
-        targets=len(plan.wanted),
-        seconds=seconds,
+@dataclass(frozen=True)
+class Readings:
+    """What was read of a batch under each gradient rule, or why it cannot be."""
+
+    by_rule: Mapping[Rule, Reading | XaiError]
+    any: Reading
+    """One of them: scores and targets are the same in all."""
+
+
+def _read(study: "Study", plan: Plan, batch: Batch, passes: list[Pass]) -> Readings:
+    """One pass for each gradient rule; with the plain one alone, as nearly always, one."""
+    by_rule: dict[Rule, Reading | XaiError] = {}
+    for rule, needs in plan.needs().items():
+        try:
+            by_rule[rule] = _pass(study, plan, batch, rule, needs, passes)
+        except XaiError as error:
+            by_rule[rule] = error
+    done = [each for each in by_rule.values() if isinstance(each, Reading)]
+    return Readings(
+        by_rule,
+        done[0] if done else _pass(study, plan, batch, Rule.PLAIN, Needs.NOTHING, passes),
     )
+
+
+def _pass(
+    study: "Study", plan: Plan, batch: Batch, rule: Rule, needs: Needs, passes: list[Pass]
+) -> Reading:
+    started = time.perf_counter()
+    codes = np.asarray([[each.code for each in plan.wanted]], np.int32)
+    wanted = np.tile(codes, (batch.images.shape[0], 1))
+    reading = study.read(batch.images, wanted, needs, plan.layers, rule=rule)
+    backend().to_host(reading.score)
+    passes.append(
+        Pass(
+            needs=tuple(str(need.name) for need in needs),
+            layers=tuple(layer.path for layer in plan.layers),
+            rule=rule.value,
+            pictures=len(batch.pictures),
+            targets=len(plan.wanted),
+            seconds=time.perf_counter() - started,
+        )
+    )
+    return reading
 
 
 def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
@@ -231,16 +265,11 @@ def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
     return Batch(tuple(group), tuple(regions), images)
 
 
-def _codes(plan: Plan, size: int) -> Any:
-    return np.tile(np.asarray([[each.code for each in plan.wanted]], np.int32), (size, 1))
-
-
 def _explain(
     study: "Study",
-    plan: Plan,
     job: tuple[int, Wanted, Explainer, Step | None],
     batch: Batch,
-    reading: Reading,
+    read: Readings,
 ) -> list[Explanation | Failure]:
     """One method, target and layer, for every picture of the batch."""
     column, wanted, explainer, layer = job
@@ -249,11 +278,15 @@ def _explain(
     method = describe(explainer, study.registry)
     targets = [
         Target(int(index), study.classes.label(int(index)), wanted.asked)
-        for index in host(reading.targets[:, column])[: len(batch.pictures)]
+        for index in host(read.any.targets[:, column])[: len(batch.pictures)]
     ]
     started = time.perf_counter()
+    reading = read.by_rule[explainer.rule]
     try:
-        maps = _run(explainer, method, _share(study, explainer, path, batch, reading, column))
+        if isinstance(reading, XaiError):
+            raise reading
+        share = _share(study, explainer, layer, batch, reading, column)
+        made = _run(explainer, method, share)
     except XaiError as error:
         return [
             Failure(study.name, picture.name, method, path, target, error)
@@ -270,7 +303,7 @@ def _explain(
     return [
         Explanation(
             model=study.name,
-            map=maps[number],
+            map=made.maps[number],
             picture=picture,
             region=region,
             method=method,
@@ -283,11 +316,17 @@ def _explain(
             warnings=study.warnings
             + check_picture(picture)
             + check_map(
-                maps[number],
+                made.maps[number],
                 peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
                 score_kind=study.score,
                 probability=float(probabilities[number, target.index]),
+            )
+            + tuple(
+                MapWarning(kind, message)
+                for kind, (message, about) in made.warnings.items()
+                if about[number]
             ),
+            facts={name: float(values[number]) for name, values in made.facts.items()},
             health=tuple(
                 GradientHealth(str(need.name), *map(float, numbers[number]))
                 for need, numbers in health.items()
@@ -304,13 +343,14 @@ def _explain(
 def _share(
     study: "Study",
     explainer: Explainer,
-    path: str | None,
+    layer: Step | None,
     batch: Batch,
     reading: Reading,
     column: int,
 ) -> Evidence:
     """What one explainer declared, at one layer, for one target."""
     found = {**reading.shared, **reading.per_target[column]}
+    path = None if layer is None else layer.path
     return Evidence(
         explainer=explainer.name,
         declared=explainer.needs,
@@ -322,15 +362,23 @@ def _share(
             for (need, at), value in found.items()
             if need in explainer.needs and at in (path, AT_INPUT)
         },
-        oracle=Queries(study.read),
+        oracle=Queries(study.read, layer),
     )
 
 
-def _run(explainer: Explainer, method: Method, evidence: Evidence) -> FloatArray:
-    """Run an explainer, and hold what it returns to be maps (N, h, w)."""
+def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attribution:
+    """Run an explainer, hold what it returns to be maps (N, h, w), and bring it to the host."""
     count = evidence.targets.shape[0]
+    host = backend().to_host
     try:
-        maps: FloatArray = backend().to_host(explainer.explain(evidence))
+        result = explainer.explain(evidence)
+        made = result if isinstance(result, Attribution) else Attribution(result)
+        maps: FloatArray = host(made.maps)
+        facts = {name: _each(name, host(values), count) for name, values in made.facts.items()}
+        warnings = {
+            kind: (message, _each(kind, host(about), count))
+            for kind, (message, about) in made.warnings.items()
+        }
     except XaiError:
         raise
     except Exception as error:
@@ -345,7 +393,14 @@ def _run(explainer: Explainer, method: Method, evidence: Evidence) -> FloatArray
         )
     maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
     maps.flags.writeable = False
-    return maps
+    return Attribution(maps, facts, warnings)
+
+
+def _each(name: str, values: Any, count: int) -> Any:
+    """One value for each picture."""
+    if values.shape != (count,):
+        raise ExplainerError(f"{name!r} has shape {values.shape}; expected ({count},)")
+    return values
 
 
 def describe(explainer: Explainer, registry: Registry) -> Method:

@@ -1,6 +1,6 @@
 """Answers to what perturbation and path methods ask, in batches of one compiled shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from keras import ops
@@ -18,8 +18,10 @@ QUERY_BATCH = 32
 class Queries:
     """Answers an explainer's questions in batches of one compiled shape."""
 
-    read: Callable[[Tensor, Tensor, Needs, Sequence[Step]], Reading]
-    """Runs one pass over a batch."""
+    read: Callable[..., Reading]
+    """Runs one pass over a batch: `Study.read`."""
+    layer: Step | None
+    """The target layer, where there is one."""
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
         """Scores (M,) of images (M, H, W, C) for targets (M,)."""
@@ -34,8 +36,23 @@ class Queries:
             lambda reading: reading.per_target[0][Needs.INPUT_GRADIENTS, AT_INPUT],
         )
 
+    def head_scores(self, activations: Tensor, targets: Tensor) -> Tensor:
+        """Scores (M,) of activations (M, h, w, K) of the target layer for targets (M,)."""
+        return self._ask(
+            activations,
+            targets,
+            Needs.NOTHING,
+            lambda reading: reading.score[:, 0],
+            head_of=self.layer,
+        )
+
     def _ask(
-        self, images: Tensor, targets: Tensor, needs: Needs, pick: Callable[[Reading], Tensor]
+        self,
+        images: Tensor,
+        targets: Tensor,
+        needs: Needs,
+        pick: Callable[[Reading], Tensor],
+        head_of: Step | None = None,
     ) -> Tensor:
         answers = []
         for start in range(0, images.shape[0], QUERY_BATCH):
@@ -45,6 +62,6 @@ class Queries:
             missing = QUERY_BATCH - real
             batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
             wanted = ops.pad(wanted, [(0, missing)])
-            reading = self.read(batch, wanted[:, None], needs, ())
+            reading = self.read(batch, wanted[:, None], needs, (), start=head_of)
             answers.append(pick(reading)[:real])
         return ops.concatenate(answers, axis=0)

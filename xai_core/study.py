@@ -4,7 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from types import NoneType
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from xai_core.disagreement import Disagreement
-from xai_core.errors import LayerError, UsageError
+from xai_core.errors import ExplainerError, LayerError, UsageError
 from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
@@ -37,6 +37,7 @@ from xai_core.surgery import (
     read_out,
     resolve_layer,
 )
+from xai_core.surgery.rewire import Rule, rewire
 from xai_core.targets import Classes, TargetLike, Wanted, make_classes
 from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
 from xai_core.typing import ScoreKind, Tensor
@@ -109,7 +110,7 @@ class Study:
             _study_warnings(self._loaded, self._readout, self.input)
         )
         self._weights = WeightsRecord(self._loaded.model)
-        self._probes: dict[tuple[Needs, tuple[str, ...]], Probe] = {}
+        self._probes: dict[tuple[Needs, tuple[str, ...], Rule, str | None], Probe] = {}
         self._lock = threading.Lock()
 
     @property
@@ -210,7 +211,16 @@ class Study:
         plan = Plan(explainers, self._layers(layers) if at_layers else (), wanted)
         return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
 
-    def read(self, images: Tensor, wanted: Tensor, needs: Needs, layers: Sequence[Step]) -> Reading:
+    def read(
+        self,
+        images: Tensor,
+        wanted: Tensor,
+        needs: Needs,
+        layers: Sequence[Step],
+        *,
+        rule: Rule = Rule.PLAIN,
+        start: Step | None = None,
+    ) -> Reading:
         """Run the one pass that serves `needs`, compiling it where it is new.
 
         Args:
@@ -218,14 +228,36 @@ class Study:
             wanted: Class indices or, where negative, ranks, int32 (N, T).
             needs: What is read; queries are passes of their own.
             layers: Where it is read, shallow to deep.
+            rule: How rectifiers carry gradients back.
+            start: The layer whose activations are given in the place of pictures.
+
+        Raises:
+            ExplainerError: the rule is not the plain one, and the model has no rectifier.
         """
-        passed = needs & ~Needs.QUERIES
-        key = (passed, tuple(layer.path for layer in layers))
+        passed = needs & ~Needs.ASKS
+        paths = tuple(layer.path for layer in layers)
+        key = (passed, paths, rule, None if start is None else start.path)
         with self._lock:
             if key not in self._probes:
-                self._probes[key] = Probe(self._readout, layers, passed, self.score)
+                readout = self._under(rule)
+                self._probes[key] = Probe(readout, layers, passed, self.score, start)
             probe = self._probes[key]
         return probe(images, wanted)
+
+    def rectifiers(self, rule: Rule) -> int:
+        """How many rectifiers of the model a rule replaces."""
+        return rewire(self.graph, rule)[1]
+
+    def _under(self, rule: Rule) -> Readout:
+        """The model with its rectifiers under a rule."""
+        graph, replaced = rewire(self.graph, rule)
+        if rule is not Rule.PLAIN and not replaced:
+            raise ExplainerError(
+                f"{self.graph.name!r} has no ReLU that the {rule.value} rule could replace; "
+                "expected one as a layer, as an activation or as an operation. Use a method that "
+                "takes the gradient as it is, such as saliency."
+            )
+        return replace(self._readout, graph=graph)
 
     def expect(
         self, picture: PictureLike, expected: TargetLike, method: MethodLike = "grad-cam"

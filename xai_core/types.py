@@ -148,6 +148,8 @@ class Pass:
 
     needs: tuple[str, ...]
     layers: tuple[str, ...]
+    rule: str
+    """How rectifiers carried the gradients back."""
     pictures: int
     targets: int
     seconds: float
@@ -175,6 +177,8 @@ class Explanation:
     logit: float
     probability: float
     warnings: tuple[MapWarning, ...]
+    facts: Mapping[str, float]
+    """What the method tells of this map, such as an estimate of its error."""
     health: tuple[GradientHealth, ...]
     """Of each gradient that the method read."""
     seconds: float
@@ -209,6 +213,7 @@ class Explanation:
             "picture_size": list(self.picture.pixels.shape[:2]),
             "region": asdict(self.region),
             "warnings": [asdict(warning) for warning in self.warnings],
+            "facts": dict(self.facts),
             "gradient_health": [asdict(each) for each in self.health],
             **origin,
         }

@@ -96,6 +96,8 @@ def explained(
     yield "layer", explanation.layer or "none: the method works on the input"
     if explanation.focus is not None:
         yield "focus", explanation.focus
+    for name, value in explanation.facts.items():
+        yield name, f"{value:.3g}"
     for health in explanation.health:
         yield "health", health
     yield from about(study, [prediction])

@@ -82,17 +82,23 @@ class Probe:
         layers: Where to read, shallow to deep; none when no need has to do with a layer.
         needs: The union over the explainers that will be served.
         score: Which score is differentiated.
+        start: The layer whose activations are given in place of pictures: the head alone
+            is run.
     """
 
     def __init__(
-        self, readout: Readout, layers: Sequence[Step], needs: Needs, score: ScoreKind
+        self,
+        readout: Readout,
+        layers: Sequence[Step],
+        needs: Needs,
+        score: ScoreKind,
+        start: Step | None = None,
     ) -> None:
         self._backend = backend()
         self._readout = readout
         self._graph = readout.graph
-        self._stops = [(AT_INPUT, readout.graph.input)] + [
-            (layer.path, layer.outputs[0]) for layer in layers
-        ]
+        first = readout.graph.input if start is None else start.outputs[0]
+        self._stops = [(AT_INPUT, first)] + [(layer.path, layer.outputs[0]) for layer in layers]
         self._needs = needs
         self._score = score
         self._seed = _HALF_PRECISION_SEED if _computes_in_float16(readout) else 1.0
@@ -125,9 +131,7 @@ class Probe:
         return 1 if Needs.ACTIVATION_GRADIENTS in self._needs else len(self._stops)
 
     def _trace(self, images: Tensor, wanted: Tensor) -> dict[str, Any]:
-        dtype = self._graph.input_dtype
-        # Whole numbers have no gradient; float32 holds those of a picture exactly.
-        at = ops.cast(images, dtype if "float" in dtype else "float32")
+        at = self._enter(images)
         backs: list[Callable[[Tensor], Tensor]] = []
         activations = {}
         for number, (path, _) in enumerate(self._stops):
@@ -164,6 +168,14 @@ class Probe:
                 for gradients in per_target
             ),
         }
+
+    def _enter(self, given: Tensor) -> Tensor:
+        """What is given, in the dtype that the model wants; layers convert activations."""
+        dtype = self._graph.input_dtype
+        if self._stops[0][1] != self._graph.input:
+            return given
+        # Whole numbers have no gradient; float32 holds those of a picture exactly.
+        return ops.cast(given, dtype if "float" in dtype else "float32")
 
     def _link(self, number: int, at: Tensor) -> Tensor:
         """From one stop to the next."""

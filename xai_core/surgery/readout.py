@@ -88,7 +88,7 @@ def read_out(graph: Graph) -> Readout:
             "that answers at every place of the picture, add a GlobalAveragePooling2D."
         )
     last = _last_that_acts(graph)
-    name = _activation_name(last)
+    name = activation_name(last)
     link = _LINKS.get(name)
     # A softmax over one unit is 1 whatever the picture: one class, not two.
     binary = shape[-1] == 1 and link != "softmax"
@@ -124,7 +124,7 @@ def _last_that_acts(graph: Graph) -> Step:
     """The last step that does more than rename, reshape or convert the output."""
     makers = {value: step for step in graph.steps for value in step.outputs}
     step = makers.get(graph.output)
-    while step is not None and _activation_name(step) in _PASSES_ON and not step.weights:
+    while step is not None and activation_name(step) in _PASSES_ON and not step.weights:
         previous = makers.get(step.inputs[0]) if len(step.inputs) == 1 else None
         if previous is None:
             return step
@@ -134,7 +134,7 @@ def _last_that_acts(graph: Graph) -> Step:
     return step
 
 
-def _activation_name(step: Step) -> str:
+def activation_name(step: Step) -> str:
     """The activation that a step ends with: its layer's, or itself where it is one."""
     activation = vars(step.operation).get("activation")
     if activation is None:
