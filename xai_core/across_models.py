@@ -6,9 +6,8 @@ from itertools import chain
 from typing import Any
 
 from xai_core.errors import UsageError, XaiError
-from xai_core.images import source_name
 from xai_core.models import ModelLike
-from xai_core.planner import PictureLike
+from xai_core.planner import PictureLike, tell_apart
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
 from xai_core.study import DEFAULT_METHODS, MethodLike, Study
@@ -102,13 +101,13 @@ def _failed(model: str, asked: _Asked, error: XaiError) -> Comparison:
         tuple(
             Failure(
                 model=model,
-                picture=source_name(picture),
+                picture=name,
                 method=Method(str(getattr(method, "name", method)), {}, signed=False, source=""),
                 layer=None,
                 target=Target(-1, None, "predicted" if target is None else str(target)),
                 error=error,
             )
-            for picture in asked.pictures
+            for name in tell_apart(asked.pictures)
             for target in asked.targets
             for method in asked.methods
         )

@@ -43,6 +43,7 @@ def check_map(
     *,
     peaks: Mapping[Needs, float],
     score_kind: ScoreKind,
+    score: float,
     probability: float,
 ) -> tuple[MapWarning, ...]:
     """What is wrong with a map, if anything.
@@ -51,9 +52,12 @@ def check_map(
         raw: The map (h, w).
         peaks: The largest magnitude in each gradient that the method read.
         score_kind: The score that was differentiated.
+        score: The score.
         probability: Of the explained class.
     """
     found = []
+    if not np.isfinite(score):
+        found.append(MapWarning("non-finite", f"the {score_kind} itself is {score}"))
     if score_kind == "probability" and min(probability, 1 - probability) < SATURATED:
         found.append(
             MapWarning(

@@ -1,7 +1,9 @@
 """What an explainer is given: its declared share of one pass, and nothing else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from typing import Protocol
 
 from keras import ops
@@ -9,6 +11,9 @@ from keras import ops
 from xai_core.errors import UndeclaredNeedError
 from xai_core.needs import Needs
 from xai_core.typing import Tensor
+
+QUERY_BATCH = 32
+"""Pictures to a pass of queries: shorter ones are padded, so that one program serves them all."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Evidence:
     declared: Needs
     inputs: Tensor
     """What the model was fed, (N, H, W, C), after preprocessing."""
+    black: Tensor
+    """What the model is fed for a black picture, (1, H, W, C)."""
     targets: Tensor
     """Class indices, int32 (N,)."""
     score: Tensor
@@ -69,6 +76,16 @@ class Evidence:
     def input_gradients(self) -> Tensor:
         """dS/dx, (N, H, W, C)."""
         return self._read(Needs.INPUT_GRADIENTS)
+
+    def reading(self, readings: Mapping[Needs, Tensor]) -> "Evidence":
+        """The same evidence with other readings, for a method that another one works on."""
+        declared = reduce(or_, readings, self.declared)
+        return replace(self, declared=declared, readings={**self.readings, **readings})
+
+    @property
+    def room(self) -> int:
+        """How many variants of each input fit into one pass of queries: at least 1."""
+        return max(1, QUERY_BATCH // int(self.targets.shape[0]))
 
     def scores(self, images: Tensor) -> Tensor:
         """Ask for the scores of other pictures.

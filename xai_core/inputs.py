@@ -35,6 +35,11 @@ class Input:
     preprocessing_is_guessed: bool
     size_is_guessed: bool
 
+    def black(self) -> FloatArray:
+        """A black picture as the model is fed it, (1, h, w, c)."""
+        black = Picture(np.zeros((*self.size, self.channels), np.uint8), "black", "")
+        return self.prepare([black])[0]
+
     def prepare(self, pictures: Sequence[Picture]) -> tuple[FloatArray, list[Region]]:
         """Fit and preprocess pictures into one batch (N, h, w, c), float32 or wider.
 
@@ -78,19 +83,28 @@ def _input_size(
 ) -> tuple[tuple[int, int], bool]:
     """The size pictures are brought to, and whether it is a guess."""
     height, width, _ = shape
-    if height is not None and width is not None:
-        if asked is not None and tuple(asked) != (height, width):
-            raise UsageError(
-                f"received size {asked[0]}x{asked[1]}; {graph.name!r} takes {height}x{width} "
-                "(height x width) only. Leave the size out."
-            )
-        return (height, width), False
     if asked is not None:
-        if min(asked) < 1:
-            raise UsageError(f"received size {asked[0]}x{asked[1]}; expected at least 1x1")
-        return asked, False
+        wanted = _checked_size(asked)
+        if (height or wanted[0], width or wanted[1]) != wanted:
+            takes = "x".join("any" if side is None else str(side) for side in (height, width))
+            raise UsageError(
+                f"received size {wanted[0]}x{wanted[1]}; {graph.name!r} takes {takes} "
+                "(height x width) only. Leave the size out, or give one that fits."
+            )
+        return wanted, False
+    if height is not None and width is not None:
+        return (height, width), False
     default = adapter.input_size or _FALLBACK_SIZE
     return (height or default[0], width or default[1]), adapter.input_size is None
+
+
+def _checked_size(asked: object) -> tuple[int, int]:
+    sides = asked if isinstance(asked, (tuple, list)) else (asked,)
+    if len(sides) != 2 or not all(isinstance(side, (int, np.integer)) for side in sides):
+        raise UsageError(f"received size {asked!r}; expected whole numbers (height, width)")
+    if min(sides) < 1:
+        raise UsageError(f"received size {sides[0]}x{sides[1]}; expected at least 1x1")
+    return int(sides[0]), int(sides[1])
 
 
 def choose_input(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
@@ -101,7 +102,7 @@ def run_plan(
     predictions: list[Prediction] = []
     passes: list[Pass] = []
     size = min(batch, len(sources))
-    names = _tell_apart(sources)
+    names = tell_apart(sources)
     for start in range(0, len(sources), batch):
         progress(start, len(sources), names[start])
         part = slice(start, start + batch)
@@ -225,7 +226,7 @@ class Unread:
     error: PictureError
 
 
-def _tell_apart(sources: Sequence[PictureLike]) -> list[str]:
+def tell_apart(sources: Sequence[PictureLike]) -> list[str]:
     """The pictures' names, with ` (2)`, ` (3)` behind one that came before."""
     seen: Counter[str] = Counter()
     names = []
@@ -319,6 +320,7 @@ def _explain(
                 made.maps[number],
                 peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
                 score_kind=study.score,
+                score=float(scores[number]),
                 probability=float(probabilities[number, target.index]),
             )
             + tuple(
@@ -355,6 +357,7 @@ def _share(
         explainer=explainer.name,
         declared=explainer.needs,
         inputs=batch.images,
+        black=study.black,
         targets=reading.targets[:, column],
         score=reading.score[:, column],
         readings={
@@ -408,12 +411,23 @@ def describe(explainer: Explainer, registry: Registry) -> Method:
     return Method(
         name=explainer.name,
         parameters={
-            each.name: getattr(explainer, each.name)
+            each.name: _plain(getattr(explainer, each.name))
             for each in fields(explainer)  # type: ignore[arg-type]
         },
         signed=explainer.signed,
         source=str(registry.source_of(explainer)),
     )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as it goes into provenance, where all is plain data for JSON."""
+    if isinstance(value, Explainer):
+        return value.name
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, (str, int, float, bool, NoneType)) else repr(value)
 
 
 def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failure]:

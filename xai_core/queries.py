@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from keras import ops
 
+from xai_core.evidence import QUERY_BATCH
 from xai_core.needs import Needs
 from xai_core.probe import AT_INPUT, Reading
 from xai_core.surgery import Step
 from xai_core.typing import Tensor
-
-QUERY_BATCH = 32
-"""Pictures to a batch: shorter batches are padded, so that one program serves them all."""
 
 
 @dataclass(frozen=True)

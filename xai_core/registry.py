@@ -126,7 +126,7 @@ class Registry:
             key=lambda adapter: (-adapter.rank, adapter.name),
         )
         for adapter in ranked:
-            if adapter.matches(graph):
+            if _matches(adapter, graph):
                 return adapter
         raise UnknownNameError(
             f"no adapter recognises {graph.name!r}; expected at least the fall-back of the "
@@ -144,6 +144,19 @@ class Registry:
         if entry is not None and type(entry.item) is type(explainer):
             return entry.source
         return Source(f"module {type(explainer).__module__}", "")
+
+
+def _matches(adapter: ModelAdapter, graph: Graph) -> bool:
+    """Whether an adapter recognises a model; one that raises does not."""
+    try:
+        return adapter.matches(graph)
+    except Exception as error:  # noqa: BLE001 - anyone's code
+        warnings.warn(
+            f"adapter {adapter.name!r} was left out: it raised {type(error).__name__}: {error}",
+            PluginWarning,
+            stacklevel=3,
+        )
+        return False
 
 
 def _contributions(plugin: Plugin) -> tuple[list[Explainer], list[ModelAdapter]]:

@@ -5,6 +5,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from types import NoneType
 from typing import Any, TypeAlias
@@ -112,6 +113,11 @@ class Study:
         self._weights = WeightsRecord(self._loaded.model)
         self._probes: dict[tuple[Needs, tuple[str, ...], Rule, str | None], Probe] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def black(self) -> Tensor:
+        """What the model is fed for a black picture, (1, H, W, C)."""
+        return keras.ops.convert_to_tensor(self.input.black())
 
     @property
     def model(self) -> keras.Model:

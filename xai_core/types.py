@@ -1,6 +1,7 @@
 """The frozen data that flows out of a study."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -268,11 +269,11 @@ class Explanation:
         `numpy.load(path)`, which needs no pickle.
         """
         target = Path(path)
-        if target.suffix == ".npz":
+        if target.suffix.lower() == ".npz":
             return write_atomically(
                 target, lambda file: _write_npz(file, self.provenance, {"map": self.map})
             )
-        if target.suffix == ".png":
+        if target.suffix.lower() == ".png":
             return write_atomically(target, lambda file: self.overlay().save(file, format="PNG"))
         raise UsageError(
             f"cannot save an explanation as {target.name!r}; expected a name that ends in .npz "
@@ -345,13 +346,15 @@ class Comparison:
         )
         return Comparison(cells, predictions, self.passes)
 
-    def __getitem__(self, key: tuple[str, int | str]) -> Explanation:
+    def __getitem__(self, key: Any) -> Explanation:
         """The one map of a method for a target, by index, name, or the words it was asked in.
 
         Raises:
             KeyError: there is none, or more than one; `select` narrows them down.
             XaiError: it failed; the message says how.
         """
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise KeyError(f"received {key!r}; expected a method and a target, as in [name, 285]")
         method, target = key
         found = self.select(method=method, target=target).cells
         if len(found) != 1:
@@ -423,16 +426,16 @@ class Comparison:
         The archive holds `map_0`, `map_1`, ... and `metadata`, a JSON list in that order.
         """
         target = Path(path)
-        if target.suffix == ".npz":
+        if target.suffix.lower() == ".npz":
             metadata = self.provenance
             maps = {f"map_{number}": each.map for number, each in enumerate(self)}
             return write_atomically(target, lambda file: _write_npz(file, metadata, maps))
-        if target.suffix in (".png", ".svg", ".pdf"):
+        if target.suffix.lower() in (".png", ".svg", ".pdf"):
             figure = self.figure(**drawing)
             return write_atomically(
-                target, lambda file: figure.savefig(file, format=target.suffix[1:])
+                target, lambda file: figure.savefig(file, format=target.suffix[1:].lower())
             )
-        if target.suffix == ".html":
+        if target.suffix.lower() == ".html":
             from xai_core import report
 
             page = report.write_report(self, **drawing)
@@ -447,5 +450,17 @@ def _picture_name(cell: Cell) -> str:
     return cell.picture if isinstance(cell, Failure) else cell.picture.name
 
 
+def finite(value: Any) -> Any:
+    """Plain data as JSON can say it: it has no NaN and no infinity, so they are null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return value
+
+
 def _write_npz(file: Any, metadata: object, arrays: Mapping[str, FloatArray]) -> None:
-    np.savez(file, metadata=np.asarray(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
+    text = json.dumps(finite(metadata), allow_nan=False)
+    np.savez(file, metadata=np.asarray(text), **arrays)  # type: ignore[arg-type]

@@ -394,6 +394,13 @@ def test_the_fall_back_is_asked_last():
     assert asked == ["vgg", "any"]
 
 
+def test_a_fall_back_is_no_family():
+    made = [Adapter("any", rank=-1), Adapter("vgg"), Adapter("lenet", rank=3)]
+    registry = Registry([offering(adapters=made)])
+    assert registry.families == ("lenet", "vgg")
+    assert list(registry.adapters) == ["any", "lenet", "vgg"]
+
+
 def test_no_adapter_recognises_the_model():
     registry = Registry([offering(adapters=[Adapter("family", asked=[])])])
     with pytest.raises(UnknownNameError) as caught:

@@ -78,7 +78,7 @@ def failed(**changes) -> Failure:
         "method": Method("lime", {}, True, "other 2"),
         "layer": None,
         "target": Target(1, "dog", "dog"),
-        "message": "explainer 'lime' of other 2 raised ValueError: no luck",
+        "error": ExplainerError("explainer 'lime' of other 2 raised ValueError: no luck"),
     }
     return Failure(**{**fields, **changes})
 
@@ -323,14 +323,16 @@ def test_no_map_or_several():
     with pytest.raises(KeyError) as caught:
         whole["weighted", 1]
     assert caught.value.args == (
-        "3 maps for ('weighted', 1), expected one; there are ('weighted', 1), ('weighted', 2), "
-        "('saliency', 1), ('weighted', 1), ('weighted', 1), ('lime', 1), ('lime', 1)",
+        "3 maps for ('weighted', 1); expected one. Narrow them down with select(), or take one "
+        "of ('weighted', 1), ('weighted', 2), ('saliency', 1), ('weighted', 1), ('weighted', 1), "
+        "('lime', 1), ('lime', 1)",
     )
-    with pytest.raises(KeyError, match=r"0 maps for \('grad-cam', 1\), expected one; there are"):
+    with pytest.raises(KeyError, match=r"0 maps for \('grad-cam', 1\); expected one\. Narrow"):
         whole["grad-cam", 1]
 
 
 def test_a_map_that_failed_says_how():
+    assert failed().message == "explainer 'lime' of other 2 raised ValueError: no luck"
     with pytest.raises(ExplainerError, match=r"^explainer 'lime' of other 2 raised ValueError: no"):
         Comparison((cell(), failed()))["lime", "dog"]
 

@@ -5,7 +5,6 @@ read as Rich's markup, and hold no character that steers a terminal.
 """
 
 import json
-import math
 import os
 import sys
 import unicodedata
@@ -172,18 +171,9 @@ def show_table(
 
 def show_json(document: Mapping[str, Any]) -> None:
     """Print the one document that `--json` promises."""
-    print(json.dumps(_plain(document), indent=2, allow_nan=False, default=str))
+    from xai_core.types import finite
 
-
-def _plain(value: Any) -> Any:
-    """What JSON can say: it has no NaN and no infinity, so they are null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(each) for each in value]
-    return value
+    print(json.dumps(finite(document), indent=2, allow_nan=False, default=str))
 
 
 def probability(value: float) -> str:

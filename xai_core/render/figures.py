@@ -151,7 +151,7 @@ class _Drawing:
         scale = self._scales[id(cell)]
         image = overlay(cell, colour_map=self._colour_map, opacity=self._opacity, scale=scale)
         notes = [str(scale)] if self._sharing == "map" else []
-        if scale.signed:
+        if cell.method.signed:
             notes.append("red for, blue against" if self._colour_map is None else "high for")
         notes += [warning.kind for warning in cell.warnings]
         return Panel(_thumbnail(image), title, " · ".join(notes))
@@ -193,12 +193,20 @@ def _caption(comparison: Comparison, sharing: Sharing) -> str:
         "all": "all maps on one scale",
     }[sharing]
     explanations = list(comparison)
-    kinds = sorted({each.score_kind for each in explanations})
-    models = sorted({each.model for each in explanations})
-    return (
-        f"{', '.join(models)} · score explained: {', '.join(kinds)} · {how}, "
-        f"to the {PERCENTILE}th percentile"
-    )
+    parts = [
+        _only({each.model for each in comparison.cells}),
+        _only({_name(each) for each in comparison.cells}),
+        _only({_column_title(each).replace("\n", " ") for each in comparison.cells}),
+    ]
+    if explanations:
+        kinds = ", ".join(sorted({each.score_kind for each in explanations}))
+        parts += [f"score explained: {kinds}", f"{how}, to the {PERCENTILE}th percentile"]
+    return " · ".join(part for part in parts if part)
+
+
+def _only(names: set[str]) -> str:
+    """What all cells share is said once, below."""
+    return next(iter(names)) if len(names) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -293,7 +301,14 @@ def _draw(axes: Any, panel: Panel, width: float) -> None:
         transform=axes.transAxes,
     )
     if panel.pixels is None:
-        axes.text(0.5, 0.5, "failed", ha="center", va="center", transform=axes.transAxes)
+        axes.text(
+            0.5,
+            0.5,
+            "failed" if panel.below else "",
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+        )
     else:
         axes.imshow(panel.pixels, interpolation="nearest", aspect="equal")
         axes.set_anchor("NW")

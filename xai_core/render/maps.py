@@ -19,6 +19,8 @@ SEQUENTIAL = "inferno"
 DIVERGING = "RdBu_r"
 OPACITY = 0.8
 _LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
+_SMALLEST_LETTERS = 6.0
+"""In pixels: what is smaller cannot be read."""
 PERCENTILE = 99.5
 """What a scale ends at: a few extreme pixels of a gradient would leave the rest black."""
 
@@ -128,12 +130,16 @@ def caption(image: Image.Image, words: Sequence[str]) -> Image.Image:
     """Write words over the lower edge of a picture, as large as it allows; none leave it as is."""
     if not words:
         return image
-    text = ", ".join(words)
     captioned = image.copy()
     draw = ImageDraw.Draw(captioned)
     size = max(8.0, image.width / 28)
-    longest = draw.textlength(text, font=ImageFont.load_default(size))
-    font = ImageFont.load_default(max(6.0, size * min(1.0, 0.94 * image.width / longest)))
+    room = 0.94 * image.width
+    for text in (", ".join(words), f"{len(words)} warnings: {words[0]}, ...", "!"):
+        longest = draw.textlength(text, font=ImageFont.load_default(size))
+        fitting = size * min(1.0, room / longest)
+        if fitting >= _SMALLEST_LETTERS:
+            break
+    font = ImageFont.load_default(max(fitting, 1.0))
     _, top, _, bottom = draw.textbbox((0, 0), text, font=font)
     height = (bottom - top) * 1.6
     draw.rectangle((0, image.height - height, image.width, image.height), fill="black")

@@ -1,11 +1,33 @@
-"""Class activation maps: one forward, one backward through the head."""
+"""Class activation maps: one forward, and one backward or many forwards through the head."""
 
+from xai_plugins.cam.ablation_cam import AblationCAM
+from xai_plugins.cam.eigen_cam import EigenCAM
+from xai_plugins.cam.eigen_grad_cam import EigenGradCAM
 from xai_plugins.cam.grad_cam import GradCAM
 from xai_plugins.cam.grad_cam_plus_plus import GradCAMPlusPlus
 from xai_plugins.cam.hires_cam import HiResCAM
 from xai_plugins.cam.layer_cam import LayerCAM
 from xai_plugins.cam.xgrad_cam import XGradCAM
 
-CAM = (GradCAM(), GradCAMPlusPlus(), HiResCAM(), LayerCAM(), XGradCAM())
+CAM = (
+    GradCAM(),
+    GradCAMPlusPlus(),
+    HiResCAM(),
+    LayerCAM(),
+    XGradCAM(),
+    EigenCAM(),
+    EigenGradCAM(),
+    AblationCAM(),
+)
 
-__all__ = ["CAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "XGradCAM"]
+__all__ = [
+    "CAM",
+    "AblationCAM",
+    "EigenCAM",
+    "EigenGradCAM",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "LayerCAM",
+    "XGradCAM",
+]

@@ -1,10 +1,33 @@
-"""Input gradients: one forward, one backward through the whole model."""
+"""Input gradients: one forward, one backward through the whole model, or many of them."""
 
 from xai_plugins.gradients.deconvnet import Deconvnet
 from xai_plugins.gradients.gradient_x_input import GradientXInput
 from xai_plugins.gradients.guided_backprop import GuidedBackprop
+from xai_plugins.gradients.integrated_gradients import IntegratedGradients
 from xai_plugins.gradients.saliency import Saliency
+from xai_plugins.gradients.smooth_grad import SmoothGrad
+from xai_plugins.gradients.square_grad import SquareGrad
+from xai_plugins.gradients.var_grad import VarGrad
 
-GRADIENTS = (Saliency(), GradientXInput(), GuidedBackprop(), Deconvnet())
+GRADIENTS = (
+    Saliency(),
+    GradientXInput(),
+    IntegratedGradients(),
+    SmoothGrad(),
+    VarGrad(),
+    SquareGrad(),
+    GuidedBackprop(),
+    Deconvnet(),
+)
 
-__all__ = ["GRADIENTS", "Deconvnet", "GradientXInput", "GuidedBackprop", "Saliency"]
+__all__ = [
+    "GRADIENTS",
+    "Deconvnet",
+    "GradientXInput",
+    "GuidedBackprop",
+    "IntegratedGradients",
+    "Saliency",
+    "SmoothGrad",
+    "SquareGrad",
+    "VarGrad",
+]

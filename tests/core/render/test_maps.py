@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from keras import Input, Model, layers
+from PIL import Image
 
 import xai_plugins
 from xai_core import Study
@@ -20,6 +21,7 @@ from xai_core.render import (
     SEQUENTIAL,
     Scale,
     blend,
+    caption,
     common_scale,
     heatmap,
     on_picture,
@@ -28,7 +30,7 @@ from xai_core.render import (
     scales,
 )
 from xai_core.render.maps import colour
-from xai_core.types import Explanation, Method, Target
+from xai_core.types import Explanation, MapWarning, Method, Target
 
 LUMA = (0.299, 0.587, 0.114)
 UNSIGNED, SIGNED = Scale(0.0, 1.0, False), Scale(-1.0, 1.0, True)
@@ -334,6 +336,29 @@ def test_the_heat_alone_has_the_maps_own_resolution():
     scale = common_scale([explanation(raw)])
     np.testing.assert_allclose(made[..., 0], 255 * scale(raw), atol=1.01)  # 256 levels
     assert made.shape == (2, 2, 3)
+
+
+def test_warnings_are_written_over_the_lower_edge_and_nowhere_else():
+    grey = Image.fromarray(np.full((120, 200, 3), 90, np.uint8))
+    assert caption(grey, []) is grey
+    made = caption(grey, ["all-zero", "random-weights"])
+    assert made.size == grey.size
+    touched = np.flatnonzero((np.asarray(made) != 90).any((1, 2)))
+    assert touched.max() == 119
+    assert touched.min() > 100
+    assert np.asarray(made).max() > 200  # light on black
+    np.testing.assert_array_equal(np.asarray(grey), 90)
+
+    one = explanation(np.ones((3, 3)), noise(90, 60))
+    doubted = replace(one, warnings=(MapWarning("all-zero", "why"),))
+    assert np.asarray(one.overlay()).tolist() == np.asarray(overlay(one)).tolist()
+    assert (np.asarray(doubted.overlay()) != np.asarray(one.overlay())).any(-1)[:70].sum() == 0
+    assert (np.asarray(doubted.overlay()) != np.asarray(one.overlay())).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 100), (100, 3)])
+def test_warnings_on_a_picture_too_small_for_them(size):
+    assert caption(Image.new("RGB", size), ["random-weights", "all-zero"]).size == size
 
 
 # ------------------------------------------------------------------ aligned with the picture

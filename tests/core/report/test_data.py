@@ -242,6 +242,12 @@ def test_the_policy_lets_only_its_own_style_and_script_in(page):
     assert "unsafe" not in content
 
 
+def test_style_and_script_cannot_end_their_elements(page):
+    for inside in (("style", None), ("script", "module")):
+        text = "".join(page.text[inside]).lower()
+        assert not re.search(r"</(style|script)|<!--|<script", text)
+
+
 def test_the_page_names_no_address(report):
     text = report.read_text()
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text)

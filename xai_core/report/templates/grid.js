@@ -9,18 +9,32 @@ const drawn = []; // all with a canvas, pictures included, as they stand on the 
 
 function buildGrid() {
   const several = { model: data.axes.model.length > 1, picture: data.axes.picture.length > 1 };
-  grid.style.setProperty("--columns", Math.max(...data.rows.map(columnsOf)) + (several.picture ? 1 : 0));
+  grid.style.setProperty(
+    "--columns",
+    Math.max(...data.rows.map(columnsOf)) + (several.picture ? 1 : 0),
+  );
   for (const row of data.rows) {
     const cell = data.cells[row[0]];
     const head = make("div", { class: "card-head", role: "rowheader" });
-    if (several.picture) head.append(make("p", { class: "card-over" }, named(data.axes.picture[cell.picture])));
-    if (several.model) head.append(make("p", { class: "card-over" }, named(data.axes.model[cell.model])));
+    if (several.picture)
+      head.append(make("p", { class: "card-over" }, named(data.axes.picture[cell.picture])));
+    if (several.model)
+      head.append(make("p", { class: "card-over" }, named(data.axes.model[cell.model])));
     const note = asked(cell.target, cell.class);
-    head.append(make("p", { class: "card-title" }, named(cell.class), ...(note ? [make("small", {}, note)] : [])));
+    head.append(
+      make(
+        "p",
+        { class: "card-title" },
+        named(cell.class),
+        ...(note ? [make("small", {}, note)] : []),
+      ),
+    );
     const made = row.map((number) => data.cells[number]).find((each) => each.map);
     if (made) head.append(make("p", { class: "card-note" }, scoreOf(made)));
     const places = several.picture && data.pictures[cell.picture] ? [plainTile(cell.picture)] : [];
-    places.push(...row.map((number) => make("div", { role: "gridcell", class: "place" }, newTile(number))));
+    places.push(
+      ...row.map((number) => make("div", { role: "gridcell", class: "place" }, newTile(number))),
+    );
     grid.append(make("div", { class: "card", role: "row" }, head, ...places));
   }
   tiles[0].button.tabIndex = 0;
@@ -30,13 +44,15 @@ function buildGrid() {
 function columnsOf(row) {
   if (row.length <= MOST) return row.length;
   const runs = {};
-  for (const number of row) runs[data.cells[number].method] = (runs[data.cells[number].method] ?? 0) + 1;
+  for (const number of row)
+    runs[data.cells[number].method] = (runs[data.cells[number].method] ?? 0) + 1;
   const longest = Math.max(...Object.values(runs));
   return longest > 2 && longest <= MOST ? longest : MOST;
 }
 
 function scoreOf(cell) {
-  const logit = cell.scoreKind === "logit" ? `, logit ${numeral(Math.round(100 * cell.score) / 100)}` : "";
+  const logit =
+    cell.scoreKind === "logit" ? `, logit ${numeral(Math.round(100 * cell.score) / 100)}` : "";
   return `p ${probability(cell.probability)}${logit}`;
 }
 
@@ -53,28 +69,53 @@ function thumb(picture) {
   return box;
 }
 
-const crosshair = () => ["across", "down", "ring"].map((part) => make("i", { class: `cross ${part}` }));
+const crosshair = () =>
+  ["across", "down", "ring"].map((part) => make("i", { class: `cross ${part}` }));
 
 function newTile(number) {
   const cell = data.cells[number];
   const box = thumb(cell.picture);
   const method = data.axes.method[cell.method];
   const warnings = cell.warnings?.length ?? 0;
-  const label = cellTitle(cell) + (cell.failure ? `, failed: ${cell.failure}` : "") + (warnings ? `, ${warnings} warning${warnings > 1 ? "s" : ""}` : "");
-  const button = make("button", { type: "button", class: "tile", tabindex: -1, "data-tile": number, "aria-label": label }, box);
+  const label =
+    cellTitle(cell) +
+    (cell.failure ? `, failed: ${cell.failure}` : "") +
+    (warnings ? `, ${warnings} warning${warnings > 1 ? "s" : ""}` : "");
+  const button = make(
+    "button",
+    { type: "button", class: "tile", tabindex: -1, "data-tile": number, "aria-label": label },
+    box,
+  );
   const tile = { number, cell, button, box, stale: true, seen: false };
   if (cell.map) {
     tile.canvas = make("canvas", { width: 4, height: 3, "aria-hidden": "true" });
     drawn.push(tile);
     tile.reading = make("span", { class: "reading", "aria-hidden": "true" });
     box.append(tile.canvas, ...crosshair(), tile.reading);
-    if (warnings) box.append(make("span", { class: "badge", title: cell.warnings.map((each) => data.warnings[each].message).join("\n") }, "!"));
+    if (warnings)
+      box.append(
+        make(
+          "span",
+          {
+            class: "badge",
+            title: cell.warnings.map((each) => data.warnings[each].message).join("\n"),
+          },
+          "!",
+        ),
+      );
   } else {
     box.classList.add("failed");
-    box.append(make("span", { class: "failed-text" }, make("strong", {}, "Failed"), named(cell.failure)));
+    box.append(
+      make("span", { class: "failed-text" }, make("strong", {}, "Failed"), named(cell.failure)),
+    );
   }
-  const text = make("span", { class: "tile-text" }, make("span", { class: "tile-name" }, named(method.title)));
-  if (cell.layer !== null) text.append(make("span", { class: "tile-layer" }, named(data.axes.layer[cell.layer])));
+  const text = make(
+    "span",
+    { class: "tile-text" },
+    make("span", { class: "tile-name" }, named(method.title)),
+  );
+  if (cell.layer !== null)
+    text.append(make("span", { class: "tile-layer" }, named(data.axes.layer[cell.layer])));
   button.append(text);
   button.addEventListener("click", () => {
     enter(tile);
@@ -99,7 +140,16 @@ function plainTile(picture) {
   box.append(own, ...crosshair());
   lead(box);
   drawn.push({ picture, box, canvas: own, stale: true, seen: false });
-  return make("div", { role: "gridcell", class: "place" }, make("span", { class: "tile bare" }, box, make("span", { class: "tile-text" }, make("span", { class: "tile-name" }, "Picture"))));
+  return make(
+    "div",
+    { role: "gridcell", class: "place" },
+    make(
+      "span",
+      { class: "tile bare" },
+      box,
+      make("span", { class: "tile-text" }, make("span", { class: "tile-name" }, "Picture")),
+    ),
+  );
 }
 
 // ---- drawing
@@ -140,19 +190,23 @@ async function drawTiles() {
       until = performance.now() + 12;
     }
     tile.stale = false;
-    await drawTile(tile);
+    await drawTile(tile).catch(() => tile.box.classList.add("failed"));
   }
   working = false;
 }
 
 const whenIdle = () =>
-  new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: 200 }) : setTimeout(done, 20)));
+  new Promise((done) =>
+    window.requestIdleCallback ? requestIdleCallback(done, { timeout: 200 }) : setTimeout(done, 20),
+  );
 
 async function drawTile(tile) {
   const picture = tile.cell?.picture ?? tile.picture;
   const [fullWidth, fullHeight] = data.pictures[picture].shown;
   const rate = Math.min(1, THUMB / Math.max(fullWidth, fullHeight));
-  const [width, height] = [fullWidth, fullHeight].map((side) => Math.max(1, Math.round(side * rate)));
+  const [width, height] = [fullWidth, fullHeight].map((side) =>
+    Math.max(1, Math.round(side * rate)),
+  );
   const pixels = await pictures.get(`${picture} ${width} ${height}`);
   if (tile.canvas.width !== width) tile.canvas.width = width;
   if (tile.canvas.height !== height) tile.canvas.height = height;
@@ -161,7 +215,12 @@ async function drawTile(tile) {
     const map = await maps.get(tile.number);
     const [left, top, across, down] = tile.cell.region;
     const { width: wide, height: high } = data.pictures[picture];
-    const region = [(left * width) / wide, (top * height) / high, (across * width) / wide, (down * height) / high];
+    const region = [
+      (left * width) / wide,
+      (top * height) / high,
+      (across * width) / wide,
+      (down * height) / high,
+    ];
     laid = state.bare ? null : spread(map, width, height, region, state.smooth);
   }
   paint(tile.canvas, pixels, laid, tile.cell ? look(tile.cell) : { scale: [0, 0, false] });

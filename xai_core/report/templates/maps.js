@@ -22,7 +22,10 @@ function memory(make) {
     now: (key) => results.get(key),
     get(key, ...rest) {
       if (!promises.has(key)) {
-        promises.set(key, make(key, ...rest).then((made) => (results.set(key, made), made)));
+        promises.set(
+          key,
+          make(key, ...rest).then((made) => (results.set(key, made), made)),
+        );
       }
       return promises.get(key);
     },

@@ -3,17 +3,23 @@
 // ---- provenance
 
 function provenanceOf(cell) {
-  return cell.failure ? { failed: cell.failure } : { ...cell.provenance, ...data.origins[cell.origin] };
+  return cell.failure
+    ? { failed: cell.failure }
+    : { ...cell.provenance, ...data.origins[cell.origin] };
 }
 
 // JSON in which characters that turn or hide text are written out.
 function written(document) {
   const hidden = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-  return JSON.stringify(document, null, 2).replace(hidden, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(document, null, 2).replace(
+    hidden,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function drawProvenance() {
-  if (find("provenance").open) find("provenance-text").textContent = written(provenanceOf(current()));
+  if (find("provenance").open)
+    find("provenance-text").textContent = written(provenanceOf(current()));
 }
 find("provenance").addEventListener("toggle", drawProvenance);
 
@@ -61,7 +67,8 @@ find("theme").addEventListener("click", nextTheme);
 // ---- keys
 
 const sharings = ["map", "row", "all"];
-const after = (values, value, by = 1) => values[(values.indexOf(value) + by + values.length) % values.length];
+const after = (values, value, by = 1) =>
+  values[(values.indexOf(value) + by + values.length) % values.length];
 
 const KEYS = [
   ["m", "M", "next, previous method", (by) => move("method", by)],
@@ -70,8 +77,18 @@ const KEYS = [
   ["i", "I", "next, previous picture (image)", (by) => move("picture", by)],
   ["o", "O", "next, previous model", (by) => move("model", by)],
   ["]", "[", "more, less overlay", (by) => setOpacity(Math.round(20 * state.opacity + by) / 20)],
-  ["s", "S", "scale: each map, row, all maps", (by) => setSharing(after(sharings, state.sharing, by))],
-  ["k", "K", "next, previous colours", (by) => setColours(after(data[colourAxis()], state[colourAxis()], by))],
+  [
+    "s",
+    "S",
+    "scale: each map, row, all maps",
+    (by) => setSharing(after(sharings, state.sharing, by)),
+  ],
+  [
+    "k",
+    "K",
+    "next, previous colours",
+    (by) => setColours(after(data[colourAxis()], state[colourAxis()], by)),
+  ],
   ["r", null, "smooth, or the raw entries of the map", () => find("smooth").click()],
   ["p", null, "the picture alone, in its own colours", () => find("bare").click()],
   ["t", null, "theme: auto, light, dark", nextTheme],
@@ -87,14 +104,23 @@ for (const [keys, words] of [
   [["Enter"], "on a small map, enlarge it; arrows go from one to the next"],
   [["Esc"], "take the cursor away"],
 ]) {
-  find("keys").append(make("div", {}, make("dt", {}, ...keys.map((each) => make("kbd", {}, each))), make("dd", {}, words)));
+  find("keys").append(
+    make(
+      "div",
+      {},
+      make("dt", {}, ...keys.map((each) => make("kbd", {}, each))),
+      make("dd", {}, words),
+    ),
+  );
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (find("help").open) return;
   if (event.key === "Escape") return pointAt(null, { pin: false });
-  const typing = event.target.closest?.("select, textarea, input:not([type=radio], [type=range], [type=checkbox])");
+  const typing = event.target.closest?.(
+    "select, textarea, input:not([type=radio], [type=range], [type=checkbox])",
+  );
   if (typing || (!find("keys-on").checked && event.key !== "?")) return;
   const found = KEYS.find(([key, back]) => event.key === key || event.key === back);
   if (!found) return;

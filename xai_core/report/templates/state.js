@@ -1,7 +1,13 @@
 // What is shown, and how one moves along the axes.
 
 const AXES = ["model", "picture", "target", "method", "layer"];
-const NAMES = { model: "Model", picture: "Picture", target: "Class", method: "Method", layer: "Layer" };
+const NAMES = {
+  model: "Model",
+  picture: "Picture",
+  target: "Class",
+  method: "Method",
+  layer: "Layer",
+};
 // What another cell should share with the shown one, from what matters most.
 const WEIGHT = { model: 16, picture: 8, target: 4, method: 2, layer: 1 };
 // The axes that must agree before a value is on offer.
@@ -14,7 +20,10 @@ const GIVEN = {
 };
 
 const state = {
-  cell: Math.max(0, data.cells.findIndex((cell) => cell.map)),
+  cell: Math.max(
+    0,
+    data.cells.findIndex((cell) => cell.map),
+  ),
   wanted: {},
   opacity: data.opacity,
   sharing: data.scale,
@@ -36,7 +45,9 @@ remember(current());
 // The values of an axis that can be gone to from here.
 function choices(axis) {
   const here = current();
-  const cells = data.cells.filter((cell) => GIVEN[axis].every((other) => cell[other] === here[other]));
+  const cells = data.cells.filter((cell) =>
+    GIVEN[axis].every((other) => cell[other] === here[other]),
+  );
   return [...new Set(cells.map((cell) => cell[axis]))].filter((value) => value !== null);
 }
 
@@ -75,7 +86,11 @@ function scaleOf(cell) {
 
 function look(cell) {
   const scale = scaleOf(cell);
-  return { scale, table: tableOf(scale[2] ? state.diverging : state.sequential), opacity: state.opacity };
+  return {
+    scale,
+    table: tableOf(scale[2] ? state.diverging : state.sequential),
+    opacity: state.opacity,
+  };
 }
 
 function cellTitle(cell) {

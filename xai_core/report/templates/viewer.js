@@ -13,7 +13,6 @@ function drawMain() {
   const number = state.cell;
   const cell = current();
   const picture = data.pictures[cell.picture];
-  canvas.dataset.cell = number;
   find("fault").hidden = cell.map !== undefined;
   find("fault").textContent = cell.failure ? `No map: ${cell.failure}` : "";
   if (!picture) {
@@ -27,9 +26,12 @@ function drawMain() {
   const pixels = pictures.now(key);
   const map = cell.map && maps.now(number);
   if (!pixels || (cell.map && !map)) {
-    Promise.all([pictures.get(key), cell.map && maps.get(number)]).then(() => {
-      if (state.cell === number) refresh();
-    });
+    Promise.all([pictures.get(key), cell.map && maps.get(number)])
+      .then(() => state.cell === number && refresh())
+      .catch((error) => {
+        find("fault").textContent = `This browser cannot show the map: ${error.message}`;
+        find("fault").hidden = false;
+      });
     return;
   }
   resizeCanvas(width, height);
@@ -80,14 +82,18 @@ function drawAxes() {
     }
     const titles = values.map((value) => `${titleOf(axis, value)} ${noteOf(axis, value)}`);
     const built = JSON.stringify([values, titles]);
+    const held = group.contains(document.activeElement);
     if (group.dataset.built !== built) {
       group.dataset.built = built;
       fillAxis(group, axis, values);
     }
     const shown = current()[axis];
-    for (const radio of group.querySelectorAll("input")) radio.checked = Number(radio.value) === shown;
+    for (const radio of group.querySelectorAll("input"))
+      radio.checked = Number(radio.value) === shown;
     const list = group.querySelector("select");
     if (list) list.value = shown;
+    if (held && !group.contains(document.activeElement))
+      (group.querySelector(":checked") ?? list).focus();
   }
   find("here").replaceChildren(...alone);
 }
@@ -98,7 +104,12 @@ const noteOf = (axis, value) => (axis === "target" ? asked(value, titleOf(axis, 
 function factOf(axis, value) {
   const text = value === undefined ? "none, it looks at the input" : named(titleOf(axis, value));
   const note = value === undefined ? "" : noteOf(axis, value);
-  return make("div", {}, make("dt", {}, NAMES[axis]), make("dd", {}, text, ...(note ? [make("small", {}, note)] : [])));
+  return make(
+    "div",
+    {},
+    make("dt", {}, NAMES[axis]),
+    make("dd", {}, text, ...(note ? [make("small", {}, note)] : [])),
+  );
 }
 
 function newAxis(axis) {
@@ -106,13 +117,17 @@ function newAxis(axis) {
 }
 
 function fillAxis(group, axis, values) {
-  const held = group.contains(document.activeElement);
   const legend = make("legend", {}, NAMES[axis]);
   if (values.length <= SEGMENTS) {
     const labels = values.map((value) => {
       const radio = make("input", { type: "radio", name: `axis-${axis}`, value });
       const note = noteOf(axis, value);
-      const text = make("span", {}, named(titleOf(axis, value)), ...(note ? [make("small", {}, note)] : []));
+      const text = make(
+        "span",
+        {},
+        named(titleOf(axis, value)),
+        ...(note ? [make("small", {}, note)] : []),
+      );
       return make("label", {}, radio, text);
     });
     group.replaceChildren(legend, make("div", { class: "segments" }, ...labels));
@@ -120,13 +135,19 @@ function fillAxis(group, axis, values) {
     const options = values.map((value) => make("option", { value }, titleOf(axis, value)));
     const list = make("select", { "aria-label": NAMES[axis] }, ...options);
     const step = (by, sign, word) => {
-      const button = make("button", { type: "button", class: "step", "aria-label": `${word} ${NAMES[axis].toLowerCase()}` }, sign);
+      const button = make(
+        "button",
+        { type: "button", class: "step", "aria-label": `${word} ${NAMES[axis].toLowerCase()}` },
+        sign,
+      );
       button.addEventListener("click", () => move(axis, by));
       return button;
     };
-    group.replaceChildren(legend, make("div", { class: "list" }, step(-1, "‹", "Previous"), list, step(1, "›", "Next")));
+    group.replaceChildren(
+      legend,
+      make("div", { class: "list" }, step(-1, "‹", "Previous"), list, step(1, "›", "Next")),
+    );
   }
-  if (held) (group.querySelector("input:checked") ?? group.querySelector("select, input"))?.focus();
 }
 
 find("axes").addEventListener("change", (event) => {
@@ -172,7 +193,9 @@ function drawAbout() {
     make("span", {}, named(cell.class)),
   );
   find("scale-bar").classList.toggle("empty", !cell.map);
-  find("finding").textContent = cell.map ? sentence(cell.focus ?? "there is no evidence to measure") : "No map was made.";
+  find("finding").textContent = cell.map
+    ? sentence(cell.focus ?? "there is no evidence to measure")
+    : "No map was made.";
   find("finding").classList.toggle("fault-text", !cell.map);
   const facts = cell.map
     ? [
@@ -185,19 +208,38 @@ function drawAbout() {
   const warnings = (cell.warnings ?? []).map((number) => data.warnings[number]);
   find("about-warnings").replaceChildren(
     ...warnings.map(({ kind, message }) =>
-      make("li", {}, make("span", { class: "badge", "aria-hidden": "true" }, "!"), make("span", {}, make("strong", {}, kind), " ", named(message))),
+      make(
+        "li",
+        {},
+        make("span", { class: "badge", "aria-hidden": "true" }, "!"),
+        make("span", {}, make("strong", {}, kind), " ", named(message)),
+      ),
     ),
   );
   drawSays(cell);
   if (!cell.map) return;
-  const { scale: [low, high, signed], table } = look(cell);
+  const {
+    scale: [low, high, signed],
+    table,
+  } = look(cell);
   const context = ramp.getContext("2d");
   const image = context.createImageData(256, 1);
   for (let i = 0; i < 256; i++) image.data.set([...table.subarray(3 * i, 3 * i + 3), 255], 4 * i);
   context.putImageData(image, 0, 0);
-  const marks = signed ? [[low, "against"], [0, ""], [high, "for"]] : [[low, ""], [high, ""]];
+  const marks = signed
+    ? [
+        [low, "against"],
+        [0, ""],
+        [high, "for"],
+      ]
+    : [
+        [low, ""],
+        [high, ""],
+      ];
   ticks.replaceChildren(
-    ...marks.map(([value, word]) => make("span", {}, show(value, 0, 3), ...(word ? [make("small", {}, word)] : []))),
+    ...marks.map(([value, word]) =>
+      make("span", {}, show(value, 0, 3), ...(word ? [make("small", {}, word)] : [])),
+    ),
   );
 }
 
@@ -213,7 +255,8 @@ function drawSays(cell) {
   for (const row of table.querySelectorAll("tbody tr")) {
     const explained = Number(row.dataset.index) === cell.index;
     row.classList.toggle("explained", explained);
-    if (explained) row.querySelector("th").append(make("span", { class: "unseen" }, "the class of this map"));
+    if (explained)
+      row.querySelector("th").append(make("span", { class: "unseen" }, "the class of this map"));
   }
   find("says-list").replaceChildren(table);
 }
@@ -251,10 +294,15 @@ function drawReadout() {
   }
   find("value").className = "";
   const { x, y } = state.cursor;
-  find("where").textContent = `x ${Math.floor(x * picture.width)}, y ${Math.floor(y * picture.height)}`;
+  find("where").textContent =
+    `x ${Math.floor(x * picture.width)}, y ${Math.floor(y * picture.height)}`;
   const entry = map && entryAt(cell, map, state.cursor);
   find("entry").textContent = entry ? `row ${entry.row}, column ${entry.column}` : "–";
-  find("value").textContent = entry ? show(entry.value, map.error) : map ? "outside what the model saw" : "–";
+  find("value").textContent = entry
+    ? show(entry.value, map.error)
+    : map
+      ? "outside what the model saw"
+      : "–";
   if (!entry) return;
   find("value").dataset.value = entry.value;
   const [low, high, signed] = scaleOf(cell);
@@ -279,14 +327,17 @@ frame.addEventListener("pointermove", (event) => {
 });
 frame.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
-  if (event.pointerType === "mouse" && state.pinned) pointAt(placeOf(event, canvas), { pin: false });
+  if (event.pointerType === "mouse" && state.pinned)
+    pointAt(placeOf(event, canvas), { pin: false });
   else pointAt(placeOf(event, canvas), { pin: true });
 });
 frame.addEventListener("pointerleave", (event) => {
   if (event.pointerType === "mouse" && !state.pinned) pointAt(null);
 });
 frame.addEventListener("keydown", (event) => {
-  const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
+    event.key
+  ];
   if (!direction || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   const step = event.shiftKey ? 0.1 : 0.01;
@@ -328,15 +379,17 @@ function setColours(name) {
 find("colours").addEventListener("change", (event) => setColours(event.target.value));
 
 const SHARED = {
-  map: "Each map from the lowest of its own values to the highest.",
+  map: "Each map on a scale of its own.",
   row: "All maps of one picture and class on one scale.",
   all: "All maps of this page on one scale.",
 };
 
 function drawDials() {
   const mixed = state.sharing !== "map" && data.axes.method.length > 1;
-  find("sharing-note").textContent = SHARED[state.sharing] + (mixed ? " Methods have units of their own: compare within one." : "");
-  for (const radio of find("sharing").querySelectorAll("input")) radio.checked = radio.value === state.sharing;
+  find("sharing-note").textContent =
+    SHARED[state.sharing] + (mixed ? " Methods have units of their own: compare within one." : "");
+  for (const radio of find("sharing").querySelectorAll("input"))
+    radio.checked = radio.value === state.sharing;
   const axis = colourAxis();
   const list = find("colours");
   if (list.dataset.axis !== axis) {
@@ -356,6 +409,7 @@ for (const name of ["smooth", "bare"]) {
 }
 
 function refresh({ tiles = false } = {}) {
+  canvas.dataset.cell = state.cell;
   drawAxes();
   drawDials();
   drawAbout();

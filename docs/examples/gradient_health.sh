@@ -1,0 +1,1 @@
+xai gradients cat.png --target tabby --out cat.gradients.png

@@ -1,0 +1,1 @@
+xai predict cat.png --top 5 --out cat.predictions.png

@@ -1,0 +1,1 @@
+xai compare cat-over-coffee.png --target "Egyptian cat" --target espresso --out report.html

@@ -1,0 +1,47 @@
+"""Gradients at a picture with noise, for the methods that pool them."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from keras import ops, random
+
+from xai_core import Evidence, Explainer, Needs
+from xai_core.typing import Tensor
+from xai_plugins.gradients.saliency import Saliency
+
+
+@dataclass(frozen=True)
+class NoisyGradients(Explainer):
+    """Gives a gradient method pooled gradients of noisy copies in place of the one it reads."""
+
+    needs: ClassVar[Needs] = Needs.QUERIES
+
+    samples: int = 32
+    """Noisy copies."""
+    sigma: float = 0.15
+    """Standard deviation of the noise, relative to max(x) - min(x) of each picture."""
+    seed: int = 0
+    of: Explainer = field(default_factory=Saliency)
+    """The method that reads the pooled gradients: any that needs input gradients alone."""
+
+    def explain(self, evidence: Evidence) -> Tensor:
+        """Pool the gradients and hand them on."""
+        inputs = evidence.inputs
+        reach = ops.max(inputs, axis=(1, 2, 3), keepdims=True)
+        reach = reach - ops.min(inputs, axis=(1, 2, 3), keepdims=True)
+        # The same noise for every picture but for its scale: a map depends on no neighbour.
+        noise = random.normal((self.samples, *inputs.shape[1:]), seed=self.seed, dtype=inputs.dtype)
+        room = evidence.room
+        gradients = [
+            evidence.gradients(
+                inputs[:, None] + self.sigma * reach[:, None] * noise[None, first : first + room]
+            )
+            for first in range(0, self.samples, room)
+        ]
+        pooled = self.pool(ops.concatenate(gradients, axis=1))
+        return self.of.explain(evidence.reading({Needs.INPUT_GRADIENTS: pooled}))
+
+    @abstractmethod
+    def pool(self, gradients: Tensor) -> Tensor:
+        """From the gradients of all copies (N, samples, H, W, C) to one (N, H, W, C)."""
