@@ -56,8 +56,6 @@ def check_map(
         probability: Of the explained class.
     """
     found = []
-    if not np.isfinite(score):
-        found.append(MapWarning("non-finite", f"the {score_kind} itself is {score}"))
     if score_kind == "probability" and min(probability, 1 - probability) < SATURATED:
         found.append(
             MapWarning(
@@ -78,6 +76,8 @@ def check_map(
     broken = int(np.count_nonzero(~np.isfinite(raw)))
     if broken:
         found.append(MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite"))
+    elif not np.isfinite(score):
+        found.append(MapWarning("non-finite", f"the {score_kind} itself is {score}"))
     elif not raw.any():
         found.append(MapWarning("all-zero", "the map is 0 everywhere: it shows nothing"))
     elif raw.size > 1 and raw.min() == raw.max():

@@ -40,6 +40,9 @@ class Oracle(Protocol):
     def head_scores(self, activations: Tensor, targets: Tensor) -> Tensor:
         """Scores (M,) of activations (M, h, w, K) of the target layer for targets (M,)."""
 
+    def black(self) -> Tensor:
+        """What the model is fed for a black picture, (1, H, W, C)."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -53,8 +56,6 @@ class Evidence:
     declared: Needs
     inputs: Tensor
     """What the model was fed, (N, H, W, C), after preprocessing."""
-    black: Tensor
-    """What the model is fed for a black picture, (1, H, W, C)."""
     targets: Tensor
     """Class indices, int32 (N,)."""
     score: Tensor
@@ -81,6 +82,11 @@ class Evidence:
         """The same evidence with other readings, for a method that another one works on."""
         declared = reduce(or_, readings, self.declared)
         return replace(self, declared=declared, readings={**self.readings, **readings})
+
+    @property
+    def black(self) -> Tensor:
+        """What the model is fed for a black picture, (1, H, W, C)."""
+        return self.oracle.black()
 
     @property
     def room(self) -> int:

@@ -26,6 +26,11 @@ class Focus:
     entropy: float
     """0 when one place has all the evidence, 1 when every place has the same."""
 
+    @property
+    def short(self) -> str:
+        """For a table: the area that holds half, and where."""
+        return f"half in {share(self.half_mass)}, {place(self.centre)}"
+
     def __str__(self) -> str:
         return (
             f"half of the evidence lies in {share(self.half_mass)} of the picture, "

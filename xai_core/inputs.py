@@ -87,9 +87,10 @@ def _input_size(
         wanted = _checked_size(asked)
         if (height or wanted[0], width or wanted[1]) != wanted:
             takes = "x".join("any" if side is None else str(side) for side in (height, width))
+            mend = "Give one that fits." if "any" in takes else "Leave the size out."
             raise UsageError(
                 f"received size {wanted[0]}x{wanted[1]}; {graph.name!r} takes {takes} "
-                "(height x width) only. Leave the size out, or give one that fits."
+                f"(height x width) only. {mend}"
             )
         return wanted, False
     if height is not None and width is not None:

@@ -357,7 +357,6 @@ def _share(
         explainer=explainer.name,
         declared=explainer.needs,
         inputs=batch.images,
-        black=study.black,
         targets=reading.targets[:, column],
         score=reading.score[:, column],
         readings={
@@ -365,7 +364,7 @@ def _share(
             for (need, at), value in found.items()
             if need in explainer.needs and at in (path, AT_INPUT)
         },
-        oracle=Queries(study.read, layer),
+        oracle=Queries(study, layer),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras import ops
 
@@ -11,13 +12,15 @@ from xai_core.probe import AT_INPUT, Reading
 from xai_core.surgery import Step
 from xai_core.typing import Tensor
 
+if TYPE_CHECKING:
+    from xai_core.study import Study
+
 
 @dataclass(frozen=True)
 class Queries:
     """Answers an explainer's questions in batches of one compiled shape."""
 
-    read: Callable[..., Reading]
-    """Runs one pass over a batch: `Study.read`."""
+    study: "Study"
     layer: Step | None
     """The target layer, where there is one."""
 
@@ -44,6 +47,10 @@ class Queries:
             head_of=self.layer,
         )
 
+    def black(self) -> Tensor:
+        """What the model is fed for a black picture, (1, H, W, C)."""
+        return self.study.black
+
     def _ask(
         self,
         images: Tensor,
@@ -60,6 +67,6 @@ class Queries:
             missing = QUERY_BATCH - real
             batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
             wanted = ops.pad(wanted, [(0, missing)])
-            reading = self.read(batch, wanted[:, None], needs, (), start=head_of)
+            reading = self.study.read(batch, wanted[:, None], needs, (), start=head_of)
             answers.append(pick(reading)[:real])
         return ops.concatenate(answers, axis=0)

@@ -207,6 +207,16 @@ def test_a_size_that_the_model_does_not_take():
     )
 
 
+def test_a_size_of_which_the_model_leaves_one_side_open():
+    assert refused(6, None, 3, size=(8, 12)) == (
+        "received size 8x12; 'mine' takes 6xany (height x width) only. Give one that fits."
+    )
+    for size in (8, (8,), (8.5, 3)):
+        assert refused(None, None, 3, size=size) == (
+            f"received size {size!r}; expected whole numbers (height, width)"
+        )
+
+
 def test_a_size_that_the_model_leaves_open():
     assert chosen(None, None, 3, size=(5, 7)).size == (5, 7)
     assert not chosen(None, None, 3, size=(5, 7)).size_is_guessed

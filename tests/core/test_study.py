@@ -1209,3 +1209,57 @@ def test_warnings_are_written_over_the_overlay(registry):
     np.testing.assert_array_equal(drawn[:60], 200)
     assert (drawn[-1] == 0).all()
     assert (drawn[-16:] > 200).any()
+
+
+def test_a_score_that_is_no_number_is_warned_about_and_saved_as_null(registry, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2, name="head")], name="broken"
+    )
+    kernel = np.ones((72, 2))
+    model.get_layer("head").set_weights([kernel, np.asarray([np.nan, 0.0])])
+    study = Study(model, registry=registry, preprocess="unit")
+    one = study.explain(np.full((4, 6, 3), 9, np.uint8), "gradient-x-input", target=0)
+    assert kinds(one) == ["non-finite"]
+    assert one.warnings[0].message == "the logit itself is nan"
+    with np.load(one.save(tmp_path / "one.npz")) as archive:
+        assert '"score": null' in str(archive["metadata"])
+
+
+def test_an_adapter_that_raises_is_left_out_with_a_warning(registry):
+    from dataclasses import dataclass
+
+    import xai_plugins
+    from xai_core import hookimpl
+    from xai_core.registry import Plugin, PluginWarning, Registry, Source
+    from xai_core.surgery import read_graph
+    from xai_plugins.adapters.generic import Generic
+
+    @dataclass(frozen=True)
+    class Raises(Generic):
+        name: str = "raises"
+        rank: int = 9
+
+        def matches(self, graph):
+            raise ValueError("on purpose")
+
+    class Hooks:
+        @hookimpl
+        def xai_adapters(self):
+            return [Raises()]
+
+    both = Registry(
+        [Plugin(Source("xai-core", "0"), xai_plugins), Plugin(Source("bad", "1"), Hooks())]
+    )
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    with pytest.warns(PluginWarning, match="adapter 'raises' was left out: it raised ValueError"):
+        adapter = both.adapter_for(read_graph(model))
+    assert adapter.name == "generic"
+
+
+def test_a_map_is_asked_for_by_method_and_target(registry):
+    study = Study(classifier(), registry=registry, preprocess="unit")
+    many = study.compare(draw(), "saliency", [0, 1])
+    with pytest.raises(KeyError, match="expected a method and a target"):
+        many["saliency"]
+    with pytest.raises(KeyError, match=r"0 maps for \('saliency', 9\); expected one"):
+        many["saliency", 9]

@@ -1,4 +1,4 @@
-"""Methods that ask the model: Integrated Gradients, the noisy gradients, Ablation-CAM, Eigen-CAM."""
+"""Path, noise, ablation and principal-component methods: closed forms and independent sums."""
 
 import json
 

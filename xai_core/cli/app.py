@@ -321,7 +321,7 @@ def list_(
 def demo(
     out: Annotated[
         str, typer.Option("--out", metavar="FILE", help="Where to write the figure.")
-    ] = "cat-over-coffee.png",
+    ] = "xai-demo.png",
     json: o.Json = False,
     _: o.Quiet = False,
 ) -> None:

@@ -77,9 +77,12 @@ def about(study: "Study", predictions: Iterable["Prediction"]) -> Iterator[tuple
     """The model, how it was fed, and what it predicts."""
     yield "model", f"{study.name} (family {study.adapter.name})"
     yield "preprocessing", f"{study.input.preprocessing.name} ({study.input.reason})"
-    for prediction in predictions:
+    told = list(predictions)
+    for prediction in told:
         first = prediction.classes[0]
-        yield "predicted", f"{first.title}, probability {output.probability(first.probability)}"
+        where = f"{prediction.picture.name}: " if len(told) > 1 else ""
+        shown = output.probability(first.probability)
+        yield "predicted", f"{where}{first.title}, probability {shown}"
         for note in prediction.picture.notes:
             yield "note", note
 
@@ -113,7 +116,9 @@ def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
             picture, shown, result = cell.picture, "", f"failed: {cell.message}"
         else:
             picture, shown = cell.picture.name, output.probability(cell.probability)
-            result = ", ".join(w.kind for w in cell.warnings) or str(cell.focus or "done")
+            result = ", ".join(w.kind for w in cell.warnings) or (
+                cell.focus.short if cell.focus else "done"
+            )
         yield cell.model, picture, cell.target, shown, cell.method, cell.layer or "", result
 
 

@@ -237,9 +237,9 @@ def test_demo_tells_the_cat_from_the_coffee(xai, tmp_path):
     assert "Why 285 Egyptian cat?" in result.words
     assert "grad-cam 94% of the heat lies in the upper half, on the cat" in result.words
     assert "grad-cam 80% of the heat lies in the lower half, on the coffee" in result.words
-    assert "Wrote cat-over-coffee.png" in result.words
+    assert "Wrote xai-demo.png" in result.words
     assert 'xai compare PICTURE --target "Egyptian cat" --target espresso' in result.words
-    with Image.open(tmp_path / "cat-over-coffee.png") as figure:
+    with Image.open(tmp_path / "xai-demo.png") as figure:
         assert figure.format == "PNG"
 
 

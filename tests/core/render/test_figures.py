@@ -286,7 +286,8 @@ def test_the_scale_of_each_map_is_below_it():
     one = explanation()
     scale = str(common_scale([one]))
     assert words(figure(one)).count(scale) == 1
-    assert "each map on its own scale, given below it" in words(figure(one))[-1]
+    caption = words(figure(one))[-1].replace("\n", " ")
+    assert "each map on its own scale, given below it" in caption
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,8 @@ def test_notes_on_the_picture_are_in_the_figure():
 def test_the_caption_names_the_model_and_the_score():
     made = figure(explanation(), explanation(1, score_kind="probability"))
     caption = words(made)[-1].replace("\n", " ")
-    assert caption.startswith("mobile.keras · score explained: logit, probability · ")
+    assert caption.startswith("mobile.keras · cat.png · grad-cam at block14 · score explained: ")
+    assert "score explained: logit, probability · " in caption
     assert caption.endswith("to the 99.5th percentile")
 
 
