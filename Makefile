@@ -38,7 +38,7 @@ docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 clean: ## remove what the targets made, all but .venv
-	@rm -rf out build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf out build dist docs/_build docs/_generated .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------

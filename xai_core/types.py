@@ -52,7 +52,8 @@ class MapWarning:
 
     `kind` is one of `all-zero`, `uniform`, `non-finite`, `saturated`,
     `vanished-gradients`, `random-weights`, `guessed-preprocessing`, `guessed-size`,
-    `unknown-output`.
+    `unknown-output`, `picture-range`, or one that a method tells of, as `sign-ambiguous`
+    and `score-near-zero`.
     """
 
     kind: str

@@ -167,9 +167,9 @@ def report(many, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    missing = not CHROMIUM.exists() and importlib.util.find_spec("playwright") is None
+    missing = not CHROMIUM.exists() or importlib.util.find_spec("playwright") is None
     if missing and "CI" not in os.environ:
-        pytest.skip("neither Chromium nor Playwright is installed")
+        pytest.skip("Chromium or Playwright is not installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
