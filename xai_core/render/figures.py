@@ -153,6 +153,7 @@ class _Drawing:
         notes = [str(scale)] if self._sharing == "map" else []
         if cell.method.signed:
             notes.append("red for, blue against" if self._colour_map is None else "high for")
+        notes.append(_milliseconds(cell.seconds))
         notes += [warning.kind for warning in cell.warnings]
         return Panel(_thumbnail(image), title, " · ".join(notes))
 
@@ -201,7 +202,15 @@ def _caption(comparison: Comparison, sharing: Sharing) -> str:
     if explanations:
         kinds = ", ".join(sorted({each.score_kind for each in explanations}))
         parts += [f"score explained: {kinds}", f"{how}, to the {PERCENTILE}th percentile"]
+    if comparison.passes:
+        count = len(comparison.passes)
+        spent = _milliseconds(sum(each.seconds for each in comparison.passes))
+        parts.append(f"{count} {'pass' if count == 1 else 'passes'} of the model, {spent}")
     return " · ".join(part for part in parts if part)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "under 1 ms"
 
 
 def _only(names: set[str]) -> str:

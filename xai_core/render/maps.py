@@ -21,6 +21,8 @@ OPACITY = 0.8
 _LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
 _SMALLEST_LETTERS = 6.0
 """In pixels: what is smaller cannot be read."""
+UNSEEN = 0.4
+"""How bright the part is that the model did not see: colours of its own would look like heat."""
 PERCENTILE = 99.5
 """What a scale ends at: a few extreme pixels of a gradient would leave the rest black."""
 
@@ -179,7 +181,7 @@ def blend(
     colours = colour(heat, colour_map or (DIVERGING if scale.signed else SEQUENTIAL))
     pixels = display_pixels(picture).astype(np.float32)
     grey = np.repeat((pixels @ _LUMA)[..., None], 3, axis=-1)
-    base = np.where(np.isnan(heat)[..., None], pixels, grey)
+    base = np.where(np.isnan(heat)[..., None], UNSEEN * grey, grey)
     amount = np.nan_to_num(np.abs(heat - scale.middle)) / (1 - scale.middle)
     alpha = strength * np.sqrt(amount)[..., None]
     blended: NDArray[np.uint8] = np.rint((1 - alpha) * base + alpha * colours).astype(np.uint8)

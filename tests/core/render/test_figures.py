@@ -22,8 +22,8 @@ from xai_core import Study
 from xai_core.errors import ExplainerError, UsageError
 from xai_core.images import Region, read_picture
 from xai_core.registry import Plugin, Registry, Source
-from xai_core.render import common_scale
-from xai_core.types import Comparison, Explanation, Failure, MapWarning, Method, Target
+from xai_core.render import common_scale, comparison_figure
+from xai_core.types import Comparison, Explanation, Failure, MapWarning, Method, Pass, Target
 
 
 def picture(name: str = "cat.png", height: int = 20, width: int = 30, notes=()):
@@ -58,6 +58,7 @@ def explanation(number: int = 0, **changes) -> Explanation:
         "score_kind": "logit",
         "probability": 0.3829,
         "warnings": (),
+        "seconds": 0.012,
         "origin": dict,
         **changes,
     }
@@ -285,7 +286,7 @@ def test_small_pictures_are_drawn_pixel_for_pixel():
 def test_the_scale_of_each_map_is_below_it():
     one = explanation()
     scale = str(common_scale([one]))
-    assert words(figure(one)).count(scale) == 1
+    assert words(figure(one)).count(f"{scale} · 12 ms") == 1
     caption = words(figure(one))[-1].replace("\n", " ")
     assert "each map on its own scale, given below it" in caption
 
@@ -320,7 +321,7 @@ def test_warnings_are_in_the_figure():
         map=np.zeros((3, 3), np.float32),
         warnings=tuple(MapWarning(kind, "why") for kind in kinds),
     )
-    assert "0 to 0 · all-zero · random-weights" in words(figure(one))
+    assert "0 to 0 · 12 ms · all-zero · random-weights" in words(figure(one))
 
 
 def test_notes_on_the_picture_are_in_the_figure():
@@ -334,6 +335,15 @@ def test_the_caption_names_the_model_and_the_score():
     assert caption.startswith("mobile.keras · cat.png · grad-cam at block14 · score explained: ")
     assert "score explained: logit, probability · " in caption
     assert caption.endswith("to the 99.5th percentile")
+
+
+def test_what_it_took_is_told_below():
+    one = explanation()
+    ran = Pass(("ACTIVATIONS",), ("block14",), "plain", 1, 1, 0.25)
+    caption = words(comparison_figure(Comparison((one,), (), (ran,))))[-1].replace("\n", " ")
+    assert caption.endswith(" · 1 pass of the model, 250 ms")
+    caption = words(comparison_figure(Comparison((one,), (), (ran, ran))))[-1].replace("\n", " ")
+    assert caption.endswith(" · 2 passes of the model, 500 ms")
 
 
 def test_the_logit_is_told_beside_the_probability():

@@ -122,6 +122,9 @@ function spread(map, width, height, [left, top, across, down], smooth) {
   return { values, columns: columns.map(Boolean), rows: rows.map(Boolean) };
 }
 
+// How bright the part is that the model did not see: colours of its own would look like heat.
+const UNSEEN = 0.4;
+
 // The map laid over the picture in grey, in a weighted mean whose weight grows with the heat.
 function paint(canvas, pixels, field, { scale: [low, high, signed], table, opacity }) {
   const { width, height } = canvas;
@@ -129,10 +132,13 @@ function paint(canvas, pixels, field, { scale: [low, high, signed], table, opaci
   const out = image.data;
   const middle = signed ? 0.5 : 0;
   for (let y = 0; field && y < height; y++) {
-    if (!field.rows[y]) continue;
     for (let x = 0; x < width; x++) {
-      if (!field.columns[x]) continue;
       const at = 4 * (y * width + x);
+      const grey = 0.299 * out[at] + 0.587 * out[at + 1] + 0.114 * out[at + 2];
+      if (!field.rows[y] || !field.columns[x]) {
+        for (let c = 0; c < 3; c++) out[at + c] = UNSEEN * grey;
+        continue;
+      }
       const raw = field.values[y * width + x];
       if (!Number.isFinite(raw)) {
         hatch(out, at, x + y);
@@ -140,7 +146,6 @@ function paint(canvas, pixels, field, { scale: [low, high, signed], table, opaci
       }
       const heat = high > low ? Math.min(1, Math.max(0, (raw - low) / (high - low))) : middle;
       const part = opacity * Math.sqrt(Math.abs(heat - middle) / (1 - middle));
-      const grey = 0.299 * out[at] + 0.587 * out[at + 1] + 0.114 * out[at + 2];
       const entry = 3 * Math.min(255, Math.floor(heat * 256));
       for (let c = 0; c < 3; c++) out[at + c] = (1 - part) * grey + part * table[entry + c];
     }
