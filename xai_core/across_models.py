@@ -1,9 +1,12 @@
 """The same pictures through several models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
+
+import keras
 
 from xai_core.errors import UsageError, XaiError
 from xai_core.models import ModelLike
@@ -64,30 +67,44 @@ def compare(
         raise UsageError("received no models; expected at least one")
     plugins = Registry.discover() if registry is None else registry
     asked = _Asked(_list(pictures), _list(methods), _list(targets))
-    found = []
-    for model in models:
+    found: list[Comparison] = []
+    titles = tell_apart([_title(model) for model in models])
+    for model, title in zip(models, titles, strict=True):
         try:
             subject = model if isinstance(model, Study) else Study(model, registry=plugins, **study)
-            found.append(
-                subject.compare(
-                    list(asked.pictures),
-                    asked.methods,
-                    asked.targets,
-                    top=top,
-                    bottom=bottom,
-                    layers=layers,
-                    batch=batch,
-                    progress=progress,
-                )
+            made = subject.compare(
+                list(asked.pictures),
+                asked.methods,
+                asked.targets,
+                top=top,
+                bottom=bottom,
+                layers=layers,
+                batch=batch,
+                progress=progress,
             )
+            found.append(_named(title, made))
         except XaiError as error:
             if len(models) == 1:
                 raise
-            found.append(_failed(str(getattr(model, "name", model)), asked, error))
+            found.append(_failed(title, asked, error))
     return Comparison(
         tuple(chain.from_iterable(each.cells for each in found)),
         tuple(chain.from_iterable(each.predictions for each in found)),
         tuple(chain.from_iterable(each.passes for each in found)),
+    )
+
+
+def _title(model: ModelLike | Study) -> str:
+    """What to call a model before it is loaded."""
+    return model.name if isinstance(model, (Study, keras.Model)) else Path(model).name
+
+
+def _named(title: str, made: Comparison) -> Comparison:
+    """A comparison under the name that tells its model from another of the same name."""
+    return replace(
+        made,
+        cells=tuple(replace(cell, model=title) for cell in made.cells),
+        predictions=tuple(replace(each, model=title) for each in made.predictions),
     )
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.focus import place
-from xai_core.types import Comparison, Explanation, Method
+from xai_core.types import Comparison, Explanation, Method, Pass, Prediction
 from xai_core.typing import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from xai_core.render import Sharing
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +22,8 @@ class Disagreement:
 
     predicted: Explanation
     expected: Explanation
+    predictions: tuple[Prediction, ...] = ()
+    passes: tuple[Pass, ...] = ()
 
     @cached_property
     def difference(self) -> Explanation:
@@ -30,7 +34,7 @@ class Disagreement:
             map=self.predicted.map - self.expected.map,
             method=Method(
                 name=f"{method.name}: predicted - expected",
-                parameters=method.parameters,
+                parameters={**method.parameters, "expected": str(self.expected.target)},
                 signed=True,
                 source=method.source,
             ),
@@ -46,13 +50,22 @@ class Disagreement:
     @property
     def comparison(self) -> Comparison:
         """The three maps, to be drawn side by side."""
-        return Comparison((self.predicted, self.expected, self.difference))
+        cells = (self.predicted, self.expected, self.difference)
+        return Comparison(cells, self.predictions, self.passes)
 
-    def figure(self) -> "Figure":
-        """The picture and the three maps, side by side."""
+    def figure(
+        self,
+        *,
+        colour_map: str | None = None,
+        opacity: float | None = None,
+        scale: "Sharing" = "map",
+    ) -> "Figure":
+        """The picture and the three maps, side by side; the arguments are those of `Comparison`."""
         from xai_core import render
 
-        return render.flow_figure(self.comparison)
+        return render.flow_figure(
+            self.comparison, colour_map=colour_map, opacity=opacity, scale=scale
+        )
 
     def __str__(self) -> str:
         predicted, expected = self.predicted.target, self.expected.target
@@ -67,9 +80,17 @@ class Disagreement:
             return f"{scores}; both draw on the same places"
         return (
             f"{scores}; {self.overlap:.0%} of their evidence lies at the same places. They part "
-            f"most in the {_where(difference)}, which speaks for {predicted}, and in the "
-            f"{_where(-difference)}, which speaks for {expected}"
+            f"most in the {self._where(difference)}, which speaks for {predicted}, and in the "
+            f"{self._where(-difference)}, which speaks for {expected}"
         )
+
+    def _where(self, values: FloatArray) -> str:
+        """The ninth of the map in which the values sum to most, as a place in the picture."""
+        row, column = max(
+            ((row, column) for row in range(3) for column in range(3)),
+            key=lambda cell: _ninth(values, *cell),
+        )
+        return place(self.predicted.on_whole(((row + 0.5) / 3, (column + 0.5) / 3)))
 
 
 def _score(explanation: Explanation) -> str:
@@ -81,16 +102,6 @@ def _mass(raw: FloatArray) -> FloatArray:
     mass = np.nan_to_num(np.abs(raw)).astype(np.float64)
     total = mass.sum()
     return mass / total if total else mass
-
-
-def _where(values: FloatArray) -> str:
-    """The ninth of the picture in which the values sum to most."""
-    height, width = values.shape
-    best = max(
-        ((row, column) for row in range(3) for column in range(3)),
-        key=lambda cell: _ninth(values, *cell),
-    )
-    return place(((best[0] + 0.5) / 3, (best[1] + 0.5) / 3)) if min(height, width) else "centre"
 
 
 def _ninth(values: FloatArray, row: int, column: int) -> float:

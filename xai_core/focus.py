@@ -1,6 +1,7 @@
 """How much of the picture a map points at, in numbers and in words."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Focus:
     half_mass: float
     """The smallest area that holds half of the evidence."""
     centre: tuple[float, float]
-    """The centre of mass: down and across, 0..1 of what the model saw."""
+    """The centre of mass: down and across, 0..1."""
     entropy: float
     """0 when one place has all the evidence, 1 when every place has the same."""
 
@@ -30,6 +31,10 @@ class Focus:
     def short(self) -> str:
         """For a table: the area that holds half, and where."""
         return f"half in {share(self.half_mass)}, {place(self.centre)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "centre": list(self.centre)}
 
     def __str__(self) -> str:
         return (

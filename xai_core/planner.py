@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from xai_core.checks import check_map, check_picture
-from xai_core.errors import ExplainerError, PictureError, UsageError, XaiError
+from xai_core.errors import ExplainerError, LayerError, PictureError, UsageError, XaiError
 from xai_core.evidence import Attribution, Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
 from xai_core.images import Picture, Region, read_picture, source_name
@@ -62,11 +62,15 @@ class Plan:
     layers: tuple[Step, ...]
     """Shallow to deep; none when no method has to do with a layer."""
     wanted: tuple[Wanted, ...]
+    no_layer: LayerError | None = None
+    """Why the model has no layer, for the methods that want one; the others are run."""
 
     def needs(self) -> Mapping[Rule, Needs]:
         """The union over the explainers of each gradient rule: a pass each."""
         found: dict[Rule, Needs] = {}
         for explainer in self.explainers:
+            if self.no_layer and explainer.needs & Needs.LAYER:
+                continue
             found[explainer.rule] = found.get(explainer.rule, Needs.NOTHING) | explainer.needs
         return found
 
@@ -74,7 +78,8 @@ class Plan:
         """Every map of one picture: the target's column, the target, the method, its layer."""
         for column, wanted in enumerate(self.wanted):
             for explainer in self.explainers:
-                for layer in self.layers if explainer.needs & Needs.LAYER else (None,):
+                at_layers = explainer.needs & Needs.LAYER and not self.no_layer
+                for layer in self.layers if at_layers else (None,):
                     yield column, wanted, explainer, layer
 
 
@@ -112,7 +117,10 @@ def run_plan(
         if readable:
             made = _prepare(study, readable, size)
             read = _read(study, plan, made, passes)
-            by_job = [_explain(study, job, made, read) for job in plan.jobs()]
+            by_job = []
+            for job in plan.jobs():
+                progress(start, len(sources), f"{names[start]}: {job[2].name}")
+                by_job.append(_explain(study, job, made, read))
             explained = zip(*by_job, strict=True)
             predictions.extend(predict(study, made, read.any, TOP))
         for each in group:
@@ -131,6 +139,7 @@ class Readings:
     by_rule: Mapping[Rule, Reading | XaiError]
     any: Reading
     """One of them: scores and targets are the same in all."""
+    no_layer: LayerError | None
 
 
 def _read(study: "Study", plan: Plan, batch: Batch, passes: list[Pass]) -> Readings:
@@ -145,6 +154,7 @@ def _read(study: "Study", plan: Plan, batch: Batch, passes: list[Pass]) -> Readi
     return Readings(
         by_rule,
         done[0] if done else _pass(study, plan, batch, Rule.PLAIN, Needs.NOTHING, passes),
+        plan.no_layer,
     )
 
 
@@ -282,8 +292,10 @@ def _explain(
         for index in host(read.any.targets[:, column])[: len(batch.pictures)]
     ]
     started = time.perf_counter()
-    reading = read.by_rule[explainer.rule]
+    reading = read.by_rule.get(explainer.rule, read.any)
     try:
+        if read.no_layer and explainer.needs & Needs.LAYER:
+            raise read.no_layer
         if isinstance(reading, XaiError):
             raise reading
         share = _share(study, explainer, layer, batch, reading, column)
@@ -330,7 +342,13 @@ def _explain(
             ),
             facts={name: float(values[number]) for name, values in made.facts.items()},
             health=tuple(
-                GradientHealth(str(need.name), *map(float, numbers[number]))
+                GradientHealth(
+                    gradient=str(need.name),
+                    largest=float(numbers[number, 0]),
+                    mean=float(numbers[number, 1]),
+                    zeros=float(numbers[number, 2]),
+                    saturation=_saturation(float(probabilities[number, target.index])),
+                )
                 for need, numbers in health.items()
             ),
             seconds=seconds / len(batch.pictures),
@@ -383,7 +401,7 @@ def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attributio
         }
     except XaiError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ExplainerError(
             f"explainer {explainer.name!r} of {method.source} raised "
             f"{type(error).__name__}: {error}"
@@ -416,6 +434,11 @@ def describe(explainer: Explainer, registry: Registry) -> Method:
         signed=explainer.signed,
         source=str(registry.source_of(explainer)),
     )
+
+
+def _saturation(probability: float) -> float:
+    """0 where the probability moves most with the logit, at one half; 1 where it does not."""
+    return 1 - 4 * probability * (1 - probability)
 
 
 def _plain(value: Any) -> Any:

@@ -102,6 +102,7 @@ class Study:
         graph = measure(graph, self.input.size, self.input.channels)
         self._readout: Readout = read_out(graph)
         self.score: ScoreKind = score
+        self._has_own_labels = labels is not None
         units = self._readout.classes
         self.classes: Classes = make_classes(
             units, self.adapter.labels(units) if labels is None else labels
@@ -213,8 +214,16 @@ class Study:
         """
         explainers = tuple(self._explainer(each) for each in _listed("methods", methods))
         wanted = self._wanted(targets, top, bottom)
-        at_layers = any(explainer.needs & Needs.LAYER for explainer in explainers)
-        plan = Plan(explainers, self._layers(layers) if at_layers else (), wanted)
+        wants_layer = [bool(explainer.needs & Needs.LAYER) for explainer in explainers]
+        steps: tuple[Step, ...] = ()
+        no_layer = None
+        try:
+            steps = self._layers(layers) if any(wants_layer) else ()
+        except LayerError as error:
+            if layers or all(wants_layer):
+                raise
+            no_layer = error
+        plan = Plan(explainers, steps, wanted, no_layer)
         return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
 
     def read(
@@ -275,12 +284,11 @@ class Study:
             expected: The class that should have been predicted, by index or name.
             method: An explainer's name, or an explainer.
         """
-        cells = self.compare(picture, [method], [None, expected]).cells
-        for cell in cells:
-            if isinstance(cell, Failure):
-                raise cell.error
-        predicted, other = (cell for cell in cells if isinstance(cell, Explanation))
-        return Disagreement(predicted, other)
+        both = self.compare(picture, [method], [None, expected])
+        for failure in both.failures:
+            raise failure.error
+        predicted, other = both
+        return Disagreement(predicted, other, both.predictions, both.passes)
 
     def gradients(
         self, picture: PictureLike, target: TargetLike = None, *, layer: str | None = None
@@ -356,6 +364,7 @@ class Study:
             "channels": self.input.channels,
             "fit": self.input.fit,
             "input_dtype": self.input.dtype,
+            "labels": list(self.classes.names or ()) if self._has_own_labels else None,
             "versions": _versions(),
         }
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -135,12 +135,14 @@ class GradientHealth:
     """The mean magnitude."""
     zeros: float
     """The share of exact zeros, 0..1."""
+    saturation: float
+    """How far the probability p is from moving with the logit: 1 - 4 p (1 - p), 0..1."""
 
     def __str__(self) -> str:
         where = "layer" if self.gradient == "ACTIVATION_GRADIENTS" else "input"
         return (
             f"gradient at the {where}: {self.zeros:.0%} zeros, largest {self.largest:.2g}, "
-            f"mean {self.mean:.2g}"
+            f"mean {self.mean:.2g}, probability {self.saturation:.0%} saturated"
         )
 
 
@@ -216,6 +218,7 @@ class Explanation:
             "region": asdict(self.region),
             "warnings": [asdict(warning) for warning in self.warnings],
             "facts": dict(self.facts),
+            "focus": self.focus.as_dict() if self.focus else None,
             "gradient_health": [asdict(each) for each in self.health],
             **origin,
         }
@@ -224,7 +227,17 @@ class Explanation:
     def focus(self) -> Focus | None:
         """Where the evidence lies; None where the map is empty or not finite."""
         height, width = self.picture.pixels.shape[:2]
-        return measure_focus(self.map, self.region.width * self.region.height / (width * height))
+        found = measure_focus(self.map, self.region.width * self.region.height / (width * height))
+        return found and replace(found, centre=self.on_whole(found.centre))
+
+    def on_whole(self, point: tuple[float, float]) -> tuple[float, float]:
+        """A point of the map, down and across in 0..1, as one of the whole picture."""
+        height, width = self.picture.pixels.shape[:2]
+        down, across = point
+        return (
+            (self.region.top + down * self.region.height) / height,
+            (self.region.left + across * self.region.width) / width,
+        )
 
     def overlay(
         self, *, colour_map: str | None = None, opacity: float | None = None

@@ -63,3 +63,12 @@ def test_the_only_model_that_fails_is_an_error(registry, picture):
 def test_no_models(registry, picture):
     with pytest.raises(UsageError, match="received no models; expected at least one"):
         xai.compare(picture, [], registry=registry)
+
+
+def test_models_of_one_name_are_told_apart(registry, picture):
+    models = [make_model("same", 1), make_model("same", 2)]
+    many = xai.compare(picture, models, "grad-cam", [0], registry=registry, preprocess="unit")
+    assert [cell.model for cell in many.cells] == ["same", "same (2)"]
+    assert [each.model for each in many.predictions] == ["same", "same (2)"]
+    alone = xai.Study(models[1], registry=registry, preprocess="unit").explain(picture, target=0)
+    np.testing.assert_array_equal(many.cells[1].map, alone.map)

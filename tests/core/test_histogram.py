@@ -51,7 +51,13 @@ def test_health_of_the_same_gradients(registry):
     kernel[0, 1], kernel[5, 1] = 3.0, -1.0
     model.set_weights([np.ones((1, 1, 1, 2)), kernel])
     study = Study(model, registry=registry, preprocess="none")
-    (health,) = study.explain(np.ones((2, 3)), target=1).health
+    one = study.explain(np.ones((2, 3)), target=1)
+    (health,) = one.health
     assert health.gradient == "ACTIVATION_GRADIENTS"
     assert (health.largest, health.mean, health.zeros) == pytest.approx((3, 4 / 12, 10 / 12))
-    assert str(health) == "gradient at the layer: 83% zeros, largest 3, mean 0.33"
+    p = one.probability
+    assert health.saturation == pytest.approx(1 - 4 * p * (1 - p))
+    assert str(health) == (
+        "gradient at the layer: 83% zeros, largest 3, mean 0.33, "
+        f"probability {1 - 4 * p * (1 - p):.0%} saturated"
+    )

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from xai_core import Explainer, Needs, Study
-from xai_core.errors import PictureError, UsageError
+from xai_core.errors import LayerError, PictureError, UsageError
 from xai_core.types import Explanation, Failure
 
 SIZE = (24, 32)
@@ -223,4 +223,35 @@ def test_progress_is_told_from_nothing_to_all(registry):
     study_of(make_model(), registry).compare(
         pictures(3), "grad-cam", batch=2, progress=lambda *each: seen.append(each)
     )
-    assert seen == [(0, 3, "array"), (2, 3, "array (3)"), (3, 3, "")]
+    assert seen == [
+        (0, 3, "array"),
+        (0, 3, "array: grad-cam"),
+        (2, 3, "array (3)"),
+        (2, 3, "array (3): grad-cam"),
+        (3, 3, ""),
+    ]
+
+
+def test_without_a_layer_the_methods_that_need_none_are_run_all_the_same(registry):
+    model = keras.Sequential(
+        [keras.Input((*SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    study = study_of(model, registry)
+    many = study.compare(pictures(2), ["grad-cam", "saliency"], [0, None])
+    assert [type(cell) for cell in many.cells] == [Failure, Explanation] * 4
+    assert all("has no layer with a spatial extent" in each.message for each in many.failures)
+    with pytest.raises(LayerError, match="has no layer with a spatial extent"):
+        study.compare(pictures(1), ["grad-cam"])
+
+
+def test_focus_is_said_of_the_picture_not_of_the_crop(registry):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, kernel_initializer="ones")(x))
+    study = Study(model, registry=registry, preprocess="none", fit="crop")
+    spot = np.zeros((8, 24), np.uint8)
+    spot[4, 15] = 255  # right in the crop, columns 8 to 15; in the middle of the picture
+    one = study.explain(spot, target=0)
+    assert one.focus.centre == pytest.approx((4.5 / 8, 15.5 / 24))
+    assert str(one.focus).endswith("around the centre")

@@ -368,8 +368,10 @@ def test_methods_and_warnings_in_words():
     assert str(Method("saliency", {}, False, "x 1")) == "saliency"
     assert str(explained().method) == "weighted(gain=3.0, keep=all)"
     assert str(MapWarning("all-zero", "nothing is left")) == "all-zero: nothing is left"
-    health = GradientHealth("ACTIVATION_GRADIENTS", 0.0123, 0.001, 0.25)
-    assert str(health) == "gradient at the layer: 25% zeros, largest 0.012, mean 0.001"
+    health = GradientHealth("ACTIVATION_GRADIENTS", 0.0123, 0.001, 0.25, 0.5)
+    assert str(health) == (
+        "gradient at the layer: 25% zeros, largest 0.012, mean 0.001, probability 50% saturated"
+    )
     assert str(replace(health, gradient="INPUT_GRADIENTS")).startswith("gradient at the input: ")
 
 

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     quiet.set_up()
+    output.speak()
     output.never_fail_on_encoding()
     try:
         code = get_command(app).main(args=given, prog_name="xai", standalone_mode=False)

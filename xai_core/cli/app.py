@@ -4,6 +4,7 @@ What is heavy is imported inside them: help, versions and usage errors must not
 wait for TensorFlow.
 """
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,7 @@ def xai(
             "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
         ),
     ] = False,
+    __: o.Quiet = False,
 ) -> None:
     """Explain what Keras image classifiers see.
 
@@ -265,10 +267,18 @@ def gradients(
     save_figure(histogram_figure(*found), path)
     if json:
         output.show_json(
-            {"gradients": [each.as_dict() for each in found], "files": {"figure": path}}
+            {
+                **family(study),
+                "preprocessing": study.input.preprocessing.name,
+                "preprocessing_reason": study.input.reason,
+                "warnings": [asdict(each) for each in study.warnings],
+                "gradients": [each.as_dict() for each in found],
+                "files": {"figure": path},
+            }
         )
         return
     output.say(source.name, "bold")
+    output.show_facts([*about(study, []), *warning_rows(study.warnings)])
     output.show_facts((each.title, each.summary) for each in found)
     output.say(f"Wrote {path}")
 

@@ -12,6 +12,7 @@ from xai_core.cli import output
 from xai_core.cli.shared import (
     FIGURES,
     about,
+    about_models,
     compared,
     compared_as_json,
     destination,
@@ -24,6 +25,8 @@ from xai_core.errors import UsageError
 
 if TYPE_CHECKING:
     from xai_core.disagreement import Disagreement
+    from xai_core.render import Sharing
+    from xai_core.study import Study
     from xai_core.types import Comparison
 
 Count = Annotated[
@@ -39,7 +42,7 @@ class _Drawing:
     path: Path
     colour_map: str | None
     opacity: float | None
-    scale: str
+    scale: "Sharing"
 
     def save(self, comparison: "Comparison") -> None:
         """Write the figure, the page or the maps."""
@@ -103,7 +106,7 @@ def compare(
     """
     _refuse_together({"--target": target, "--top": top, "--bottom": bottom, "--expect": expect})
     names = o.parse_methods(methods)
-    chosen = o.parse_names("--models", models, "vgg16,my.keras") if models else [model]
+    chosen = o.parse_names("--models", models, "vgg16,my.keras") if models is not None else [model]
     path = destination(out or f"{Path(pictures[0]).stem}.compare.png", (".html", *FIGURES))
     protect(pictures, path)
     drawing = _Drawing(path, colour_map, opacity, scale)
@@ -122,13 +125,16 @@ def compare(
                 f"received --expect with {len(pictures)} pictures and {len(chosen)} models; "
                 "expected one of each"
             )
-        single = study_of(chosen[0], layer=layer[0] if layer else None, **study)
         if methods != o.DEFAULT_METHODS and len(names) > 1:
             raise UsageError(f"received --expect with --methods {methods}; expected one method")
+        if layer and len(layer) > 1:
+            raise UsageError(f"received --expect with {len(layer)} layers; expected one")
         method = names[0]
+        source = _read_one(pictures)
+        single = study_of(chosen[0], layer=layer[0] if layer else None, **study)
         with output.status(f"explaining by {method}"):
-            found = single.expect(_read_one(pictures), expect, method)
-        _show_disagreement(found, drawing, as_json=json)
+            found = single.expect(source, expect, method)
+        _show_disagreement(single, found, drawing, as_json=json)
         return
     asked: dict[str, Any] = {
         "targets": target or [None],
@@ -144,7 +150,7 @@ def compare(
         output_facts = list(about(single, comparison.predictions))
     else:
         comparison = _across(chosen, pictures, names, batch, asked, study)
-        output_facts = [("models", ", ".join(chosen))]
+        output_facts = list(about_models(comparison.predictions))
     drawing.save(comparison)
     if json:
         output.show_json(compared_as_json(comparison, path))
@@ -208,15 +214,20 @@ def _show_table(comparison: "Comparison") -> None:
     )
 
 
-def _show_disagreement(found: "Disagreement", drawing: _Drawing, *, as_json: bool) -> None:
+def _show_disagreement(
+    study: "Study", found: "Disagreement", drawing: _Drawing, *, as_json: bool
+) -> None:
     if drawing.path.suffix in (".html", ".npz"):
         drawing.save(found.comparison)
     else:
-        save_figure(found.figure(), drawing.path)
+        figure = found.figure(
+            colour_map=drawing.colour_map, opacity=drawing.opacity, scale=drawing.scale
+        )
+        save_figure(figure, drawing.path)
     if as_json:
         document = compared_as_json(found.comparison, drawing.path)
         output.show_json({**document, "overlap": found.overlap, "words": str(found)})
         return
     output.say(str(found))
-    output.show_facts(warned(found.comparison))
+    output.show_facts([*about(study, []), *warned(found.comparison)])
     output.say(f"Wrote {drawing.path}")

@@ -86,9 +86,14 @@ def _show_labelled(label: str, style: str, message: object) -> None:
 
 
 def be_quiet(asked: bool) -> bool:
-    """What `--quiet` sets, for as long as the command runs."""
-    _IS_QUIET.set(asked)
+    """What `--quiet` sets, before or behind the command's name, until the next command."""
+    _IS_QUIET.set(asked or _IS_QUIET.get())
     return asked
+
+
+def speak() -> None:
+    """Begin a command: nothing is quiet yet."""
+    _IS_QUIET.set(False)
 
 
 @contextmanager

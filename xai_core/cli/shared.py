@@ -87,6 +87,15 @@ def about(study: "Study", predictions: Iterable["Prediction"]) -> Iterator[tuple
             yield "note", note
 
 
+def about_models(predictions: Iterable["Prediction"]) -> Iterator[tuple[str, object]]:
+    """Each model: how it was fed, and what it predicts."""
+    for each in predictions:
+        first = each.classes[0]
+        shown = output.probability(first.probability)
+        said = f"{each.preprocessing}, predicted {first.title}, probability {shown}"
+        yield each.model, f"{said} ({each.picture.name})"
+
+
 def explained(
     study: "Study", explanation: "Explanation", prediction: "Prediction"
 ) -> Iterator[tuple[str, object]]:
@@ -116,9 +125,8 @@ def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
             picture, shown, result = cell.picture, "", f"failed: {cell.message}"
         else:
             picture, shown = cell.picture.name, output.probability(cell.probability)
-            result = ", ".join(w.kind for w in cell.warnings) or (
-                cell.focus.short if cell.focus else "done"
-            )
+            seen = [cell.focus.short] if cell.focus else []
+            result = ", ".join([*seen, *(w.kind for w in cell.warnings)]) or "done"
         yield cell.model, picture, cell.target, shown, cell.method, cell.layer or "", result
 
 

@@ -78,9 +78,15 @@ def comparison_figure(
     return draw.sheet(draw.matrix(by_row) if is_matrix else draw.flow())
 
 
-def flow_figure(comparison: Comparison) -> Figure:
+def flow_figure(
+    comparison: Comparison,
+    *,
+    colour_map: str | None = None,
+    opacity: float | None = None,
+    scale: Sharing = "map",
+) -> Figure:
     """Draw one picture and its maps side by side, each under its own class and method."""
-    draw = _Drawing(comparison, None, None, "map")
+    draw = _Drawing(comparison, colour_map, opacity, scale)
     return draw.sheet(draw.flow())
 
 
@@ -205,7 +211,7 @@ def _caption(comparison: Comparison, sharing: Sharing) -> str:
     if comparison.passes:
         count = len(comparison.passes)
         spent = _milliseconds(sum(each.seconds for each in comparison.passes))
-        parts.append(f"{count} {'pass' if count == 1 else 'passes'} of the model, {spent}")
+        parts.append(f"{count} shared {'pass' if count == 1 else 'passes'} of the model, {spent}")
     return " · ".join(part for part in parts if part)
 
 

@@ -31,7 +31,7 @@ def recipe(report: Report) -> str:
     asked = [
         ("pictures", _list([_quoted(_name(each)) for each in axes.pictures])),
         *([("models", "studies")] if several else []),
-        ("methods", _list([_quoted(each.name) for each in axes.methods])),
+        ("methods", _list([_quoted(each.name) for each in axes.methods if ":" not in each.name])),
         *_targets(list(dict.fromkeys(cell.target for cell in comparison.cells))),
         *([] if several else [("layers", _list(list(map(_quoted, layers[axes.models[0]]))))]),
     ]
@@ -40,6 +40,11 @@ def recipe(report: Report) -> str:
         f"# {_quoted(each.name)} ran as {_comment(each)}, of {_comment(each.source)}"
         for each in axes.methods
         if each.parameters
+    ]
+    lines += [
+        f"# {_quoted(each.name)} is the difference that study.expect(...) gives"
+        for each in axes.methods
+        if ":" in each.name
     ]
     if several:
         lines += ["studies = [", *(indent(f"{study},", "    ") for study in studies), "]"]
@@ -69,6 +74,7 @@ def _study(
         "size": tuple(origin["input_size"]),
         "fit": origin["fit"],
         "score": kind,
+        "labels": origin["labels"],
         "layer": layers[0] if len(layers) == 1 else None,
     }
     if family and options["preprocess"] is ...:

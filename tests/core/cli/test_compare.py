@@ -181,7 +181,7 @@ def test_quiet_says_nothing(on_terminal):
         with output.status("loading"), output.progress() as tell:
             tell(1, 4, "cat.png")
     finally:
-        output.be_quiet(False)
+        output.speak()
     assert terminal.written == ""
 
 

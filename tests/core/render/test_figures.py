@@ -341,9 +341,9 @@ def test_what_it_took_is_told_below():
     one = explanation()
     ran = Pass(("ACTIVATIONS",), ("block14",), "plain", 1, 1, 0.25)
     caption = words(comparison_figure(Comparison((one,), (), (ran,))))[-1].replace("\n", " ")
-    assert caption.endswith(" · 1 pass of the model, 250 ms")
+    assert caption.endswith(" · 1 shared pass of the model, 250 ms")
     caption = words(comparison_figure(Comparison((one,), (), (ran, ran))))[-1].replace("\n", " ")
-    assert caption.endswith(" · 2 passes of the model, 500 ms")
+    assert caption.endswith(" · 2 shared passes of the model, 500 ms")
 
 
 def test_the_logit_is_told_beside_the_probability():

@@ -335,6 +335,7 @@ def test_the_recipe_asks_for_the_same(study, pictures):
         "size": (32, 32),
         "fit": "crop",
         "score": "logit",
+        "labels": list(study(hostile).classes.names),
     }
     assert calls[1][1] == {
         "pictures": [path.name for path in pictures],
