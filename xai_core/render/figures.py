@@ -208,6 +208,8 @@ def _caption(comparison: Comparison, sharing: Sharing) -> str:
     if explanations:
         kinds = ", ".join(sorted({each.score_kind for each in explanations}))
         parts += [f"score explained: {kinds}", f"{how}, to the {PERCENTILE}th percentile"]
+    if sharing != "map" and len({_column_title(each) for each in explanations}) > 1:
+        parts.append("values of different methods and layers have different units")
     if comparison.passes:
         count = len(comparison.passes)
         spent = _milliseconds(sum(each.seconds for each in comparison.passes))

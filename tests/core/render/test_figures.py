@@ -337,6 +337,15 @@ def test_the_caption_names_the_model_and_the_score():
     assert caption.endswith("to the 99.5th percentile")
 
 
+@pytest.mark.parametrize(("scale", "times"), [("map", 0), ("row", 1), ("all", 1)])
+def test_a_scale_shared_by_methods_is_warned_about(scale, times):
+    said = "values of different methods and layers have different units"
+    made = figure(explanation(1), explanation(2, method=method("other")), scale=scale)
+    assert words(made)[-1].replace("\n", " ").count(said) == times
+    alone = figure(explanation(1), explanation(2), scale=scale)
+    assert said not in words(alone)[-1].replace("\n", " ")
+
+
 def test_what_it_took_is_told_below():
     one = explanation()
     ran = Pass(("ACTIVATIONS",), ("block14",), "plain", 1, 1, 0.25)
