@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xai_core.hookspecs import hookimpl
     from xai_core.images import read_picture
     from xai_core.interfaces import Explainer, ModelAdapter
+    from xai_core.laws import Law
     from xai_core.needs import Needs
     from xai_core.preprocessing import Preprocessing
     from xai_core.registry import Registry
@@ -33,6 +34,7 @@ _HOMES = {
     "Explainer": "interfaces",
     "Explanation": "types",
     "FeatureLayer": "surgery",
+    "Law": "laws",
     "ModelAdapter": "interfaces",
     "Needs": "needs",
     "Prediction": "types",
@@ -57,6 +59,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "FeatureLayer",
+    "Law",
     "ModelAdapter",
     "Needs",
     "Prediction",

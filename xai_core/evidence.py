@@ -1,16 +1,16 @@
 """What an explainer is given: its declared share of one pass, and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
-from typing import Protocol
+from typing import Any, Protocol
 
 from keras import ops
 
 from xai_core.errors import UndeclaredNeedError
 from xai_core.needs import Needs
-from xai_core.typing import Tensor
+from xai_core.typing import FloatArray, Tensor
 
 QUERY_BATCH = 32
 """Pictures to a pass of queries: shorter ones are padded, so that one program serves them all."""
@@ -40,6 +40,12 @@ class Oracle(Protocol):
     def head_scores(self, activations: Tensor, targets: Tensor) -> Tensor:
         """Scores (M,) of activations (M, h, w, K) of the target layer for targets (M,)."""
 
+    def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+        """By layer, bias times gradient of those scores, (M, ..., K), at images (M, H, W, C)."""
+
+    def pictures(self, sources: Sequence[Any]) -> Tensor:
+        """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""
+
     def black(self) -> Tensor:
         """What the model is fed for a black picture, (1, H, W, C)."""
 
@@ -56,12 +62,16 @@ class Evidence:
     declared: Needs
     inputs: Tensor
     """What the model was fed, (N, H, W, C), after preprocessing."""
+    pixels: FloatArray
+    """The pictures at that size before preprocessing, RGB or grey 0..255, (N, H, W, C), on the
+    host."""
     targets: Tensor
     """Class indices, int32 (N,)."""
     score: Tensor
     """The explained score S of each picture, (N,): a logit unless the study says otherwise."""
     readings: Mapping[Needs, Tensor]
     oracle: Oracle
+    at_layers: tuple["Evidence", ...] = ()
 
     @property
     def activations(self) -> Tensor:
@@ -78,6 +88,15 @@ class Evidence:
         """dS/dx, (N, H, W, C)."""
         return self._read(Needs.INPUT_GRADIENTS)
 
+    @property
+    def stages(self) -> tuple["Evidence", ...]:
+        """The evidence at each of several layers, shallow to deep.
+
+        Those that were asked for, or else all that the model's family is explained at.
+        """
+        self._require(Needs.STAGES)
+        return self.at_layers
+
     def reading(self, readings: Mapping[Needs, Tensor]) -> "Evidence":
         """The same evidence with other readings, for a method that another one works on."""
         declared = reduce(or_, readings, self.declared)
@@ -87,6 +106,17 @@ class Evidence:
     def black(self) -> Tensor:
         """What the model is fed for a black picture, (1, H, W, C)."""
         return self.oracle.black()
+
+    def pictures(self, sources: Sequence[Any]) -> Tensor:
+        """What the model is fed for other pictures.
+
+        Args:
+            sources: M paths, PIL images or arrays of RGB 0..255.
+
+        Returns:
+            (M, H, W, C), fitted and preprocessed as the inputs were.
+        """
+        return self.oracle.pictures(sources)
 
     @property
     def room(self) -> int:
@@ -124,6 +154,17 @@ class Evidence:
         """
         self._require(Needs.HEAD_QUERIES)
         return self._ask(activations, self.oracle.head_scores)
+
+    def bias_terms(self) -> Mapping[str, Tensor]:
+        """What the bias of each layer adds to the score, to first order.
+
+        Returns:
+            By the layer's path, b dS/db at each place, (N, h, w, K), or (N, K) for a layer without
+            places. What a normalisation subtracts and adds is a bias too. Where all else is
+            linear or a ReLU, these and x dS/dx sum to the score.
+        """
+        self._require(Needs.BIAS_TERMS)
+        return self.oracle.bias_terms(self.inputs, self.targets)
 
     def _read(self, need: Needs) -> Tensor:
         self._require(need)

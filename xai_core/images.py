@@ -62,6 +62,11 @@ class Region:
     height: int
 
 
+def as_picture(source: Any) -> "Picture":
+    """Read what is not a `Picture` yet."""
+    return source if isinstance(source, Picture) else read_picture(source)
+
+
 def read_picture(source: str | os.PathLike[str] | Image.Image | NDArray[Any]) -> Picture:
     """Read a file, a PIL image or an RGB or grey array with values 0..255."""
     if isinstance(source, np.ndarray):

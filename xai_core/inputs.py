@@ -37,8 +37,7 @@ class Input:
 
     def black(self) -> FloatArray:
         """A black picture as the model is fed it, (1, h, w, c)."""
-        black = Picture(np.zeros((*self.size, self.channels), np.uint8), "black", "")
-        return self.prepare([black])[0]
+        return self.feed(np.zeros((1, *self.size, self.channels), self._wide))
 
     def prepare(self, pictures: Sequence[Picture]) -> tuple[FloatArray, list[Region]]:
         """Fit and preprocess pictures into one batch (N, h, w, c), float32 or wider.
@@ -46,16 +45,27 @@ class Input:
         Raises:
             UsageError: the preprocessing does not keep the shape, or makes NaN.
         """
-        fitted = [fit_picture(each, self.size, self.channels, self.fit) for each in pictures]
-        wide: type[np.floating[Any]] = np.float64 if self.dtype == "float64" else np.float32
-        raw: FloatArray = np.stack([pixels for pixels, _ in fitted]).astype(wide)
-        batch = np.asarray(self.preprocessing.apply(raw))
-        if batch.shape != raw.shape or not np.isfinite(batch).all():
+        pixels, regions = self.fitted(pictures)
+        return self.feed(pixels), regions
+
+    def fitted(self, pictures: Sequence[Picture]) -> tuple[FloatArray, list[Region]]:
+        """Pictures at the input's size, 0..255 (N, h, w, c), and what is seen of each."""
+        each = [fit_picture(picture, self.size, self.channels, self.fit) for picture in pictures]
+        return np.stack([pixels for pixels, _ in each]).astype(self._wide), [r for _, r in each]
+
+    def feed(self, pixels: FloatArray) -> FloatArray:
+        """Preprocess pictures (N, h, w, c) of 0..255."""
+        batch = np.asarray(self.preprocessing.apply(pixels))
+        if batch.shape != pixels.shape or not np.isfinite(batch).all():
             raise UsageError(
                 f"preprocessing {self.preprocessing.name!r} made {batch.dtype} {batch.shape} of "
-                f"{raw.dtype} {raw.shape}; expected the same shape and finite numbers"
+                f"{pixels.dtype} {pixels.shape}; expected the same shape and finite numbers"
             )
-        return batch.astype(wide), [region for _, region in fitted]
+        return batch.astype(self._wide)
+
+    @property
+    def _wide(self) -> type[np.floating[Any]]:
+        return np.float64 if self.dtype == "float64" else np.float32
 
 
 def _input_shape(graph: Graph) -> tuple[int | None, int | None, int]:

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from xai_core.laws import Law
 from xai_core.needs import Needs
+from xai_core.parameters import check_parameters
 from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
@@ -26,14 +28,46 @@ class Explainer(ABC):
 
     name: ClassVar[str]
     """What users type: lower case, digits, `-` and `+`."""
+    family: ClassVar[str] = "other"
+    """What it is listed under: `cam`, `gradient`, `perturbation`, or your own word."""
     needs: ClassVar[Needs]
     """All that `explain` reads; a read beyond it raises `UndeclaredNeedError`."""
-    signed: ClassVar[bool] = False
-    """Whether negative values speak against the class; drawn on a scale centred at 0."""
 
-    rule: ClassVar[Rule] = Rule.PLAIN
-    """How rectifiers carry the gradients back that the method reads; by another rule than the
-    plain one, they are read from a rewired copy of the graph on the same weights."""
+    # What may depend on the parameters is a property here; most methods set a `ClassVar`.
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative values speak against the class; drawn on a scale centred at 0."""
+        return False
+
+    @property
+    def rule(self) -> Rule:
+        """How rectifiers carry the gradients by the input back that the method reads or asks for.
+
+        By another rule than the plain one, they are read from a rewired copy of the graph on the
+        same weights. Gradients by the activations are always plain.
+        """
+        return Rule.PLAIN
+
+    @property
+    def laws(self) -> Law:
+        """What the conformance kit (`xai_core.testing`) shall hold the maps to.
+
+        What holds for every method is held to in any case.
+        """
+        return Law.CONSTANT
+
+    @property
+    def queries(self) -> int | None:
+        """How many pictures, or activations, it asks about for each map: what it costs.
+
+        None where that depends on the model or the picture.
+        """
+        return None if self.needs & Needs.ASKS else 0
+
+    def __post_init__(self) -> None:
+        """Hold the parameters to their types and bounds."""
+        check_parameters(self)
 
     @abstractmethod
     def explain(self, evidence: "Evidence") -> "Tensor | Attribution":

@@ -19,13 +19,16 @@ class Needs(Flag):
     """dS/dx, (N, H, W, C): one backward pass through the whole model."""
     QUERIES = auto()
     """May ask for the score, or its gradient, of pictures of its own making."""
-
     HEAD_QUERIES = auto()
     """May ask for the score of other activations of the target layer: the head alone is run."""
+    BIAS_TERMS = auto()
+    """May ask what each bias of the model adds to the score, to first order."""
+    STAGES = auto()
+    """Works on several layers at once: `evidence.stages` has the evidence at each."""
 
-    LAYER = ACTIVATIONS | ACTIVATION_GRADIENTS | HEAD_QUERIES
+    LAYER = ACTIVATIONS | ACTIVATION_GRADIENTS | HEAD_QUERIES | STAGES
     """Any of these means that a target layer is resolved."""
-    ASKS = QUERIES | HEAD_QUERIES
+    ASKS = QUERIES | HEAD_QUERIES | BIAS_TERMS
     """What is answered in passes of its own."""
 
 

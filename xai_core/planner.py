@@ -6,8 +6,9 @@ batch of pictures, and hands every explainer its own share of what was found.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,10 +20,11 @@ from xai_core.checks import check_map, check_picture
 from xai_core.errors import ExplainerError, LayerError, PictureError, UsageError, XaiError
 from xai_core.evidence import Attribution, Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
-from xai_core.images import Picture, Region, read_picture, source_name
+from xai_core.images import Picture, Region, as_picture, source_name
 from xai_core.interfaces import Explainer
 from xai_core.needs import Needs
-from xai_core.probe import AT_INPUT, Reading, backend
+from xai_core.parameters import parameters
+from xai_core.probe import AT_INPUT, Key, Reading, backend
 from xai_core.progress import Progress
 from xai_core.queries import Queries
 from xai_core.registry import Registry
@@ -61,26 +63,71 @@ class Plan:
     explainers: tuple[Explainer, ...]
     layers: tuple[Step, ...]
     """Shallow to deep; none when no method has to do with a layer."""
+    stages: tuple[Step, ...]
+    """Shallow to deep; those that a method of several layers works on."""
     wanted: tuple[Wanted, ...]
     no_layer: LayerError | None = None
     """Why the model has no layer, for the methods that want one; the others are run."""
 
-    def needs(self) -> Mapping[Rule, Needs]:
-        """The union over the explainers of each gradient rule: a pass each."""
-        found: dict[Rule, Needs] = {}
+    def passes(self) -> Mapping[Rule, tuple[Needs, tuple[Step, ...]]]:
+        """For each gradient rule, a pass: the union over the explainers, and where it is read."""
+        needs: dict[Rule, Needs] = {}
+        layers: dict[Rule, set[str]] = {}
         for explainer in self.explainers:
             if self.no_layer and explainer.needs & Needs.LAYER:
                 continue
-            found[explainer.rule] = found.get(explainer.rule, Needs.NOTHING) | explainer.needs
-        return found
+            for rule, share in _by_rule(explainer).items():
+                needs[rule] = needs.get(rule, Needs.NOTHING) | share
+                at = [step for at in self._at(explainer) for step in at if share & Needs.LAYER]
+                layers.setdefault(rule, set()).update(step.path for step in at)
+        every = {step.path: step for step in (*self.layers, *self.stages)}
+        order = sorted(every.values(), key=lambda step: step.outputs)
+        return {
+            rule: (share, tuple(step for step in order if step.path in layers[rule]))
+            for rule, share in needs.items()
+        }
 
-    def jobs(self) -> Iterator[tuple[int, Wanted, Explainer, Step | None]]:
-        """Every map of one picture: the target's column, the target, the method, its layer."""
+    def jobs(self) -> Iterator["Job"]:
+        """Every map of one picture."""
         for column, wanted in enumerate(self.wanted):
             for explainer in self.explainers:
-                at_layers = explainer.needs & Needs.LAYER and not self.no_layer
-                for layer in self.layers if at_layers else (None,):
-                    yield column, wanted, explainer, layer
+                for at in self._at(explainer):
+                    yield Job(column, wanted, explainer, at)
+
+    def _at(self, explainer: Explainer) -> Iterator[tuple[Step, ...]]:
+        """The layers of each map of a method: none, one, or several at once."""
+        if self.no_layer or not explainer.needs & Needs.LAYER:
+            yield ()
+        elif Needs.STAGES in explainer.needs:
+            yield self.stages
+        else:
+            yield from ((layer,) for layer in self.layers)
+
+
+def _by_rule(explainer: Explainer) -> Mapping[Rule, Needs]:
+    """What is read under each rule: gradients by the activations are always plain."""
+    by_input = explainer.needs & Needs.INPUT_GRADIENTS
+    rest = explainer.needs & ~by_input
+    if explainer.rule is Rule.PLAIN or not by_input:
+        return {Rule.PLAIN: explainer.needs}
+    return {explainer.rule: by_input, **({Rule.PLAIN: rest} if rest else {})}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One map of each picture."""
+
+    column: int
+    """Of the target, among those asked for."""
+    wanted: Wanted
+    explainer: Explainer
+    at: tuple[Step, ...]
+    """The layers it works on."""
+
+    @property
+    def path(self) -> str | None:
+        """What to call the layers; None where there is none."""
+        return " + ".join(step.path for step in self.at) or None
 
 
 @dataclass(frozen=True)
@@ -89,7 +136,10 @@ class Batch:
 
     pictures: tuple[Picture, ...]
     regions: tuple[Region, ...]
+    pixels: FloatArray
+    """What the model sees of each, RGB or grey 0..255, (N, H, W, C)."""
     images: Tensor
+    """What it is fed; where the batch is short, filled up: (size, H, W, C)."""
 
 
 def run_plan(
@@ -119,8 +169,9 @@ def run_plan(
             read = _read(study, plan, made, passes)
             by_job = []
             for job in plan.jobs():
-                progress(start, len(sources), f"{names[start]}: {job[2].name}")
-                by_job.append(_explain(study, job, made, read))
+                told = partial(_tell, progress, start, len(sources), names[start], job.explainer)
+                told(0)
+                by_job.append(_explain(study, job, made, read, told))
             explained = zip(*by_job, strict=True)
             predictions.extend(predict(study, made, read.any, TOP))
         for each in group:
@@ -132,6 +183,14 @@ def run_plan(
     return Comparison(tuple(cells), tuple(predictions), tuple(passes))
 
 
+def _tell(
+    progress: Progress, done: int, total: int, picture: str, explainer: Explainer, queries: int
+) -> None:
+    """Say what runs now, and of a method that asks much, how far it is."""
+    asked = f", {queries:,} queries" if queries else ""
+    progress(done, total, f"{picture}: {explainer.name}{asked}")
+
+
 @dataclass(frozen=True)
 class Readings:
     """What was read of a batch under each gradient rule, or why it cannot be."""
@@ -141,35 +200,48 @@ class Readings:
     """One of them: scores and targets are the same in all."""
     no_layer: LayerError | None
 
+    def under(self, rule: Rule) -> Reading:
+        """What was read under a rule; raises why it cannot be."""
+        found = self.by_rule[rule]
+        if isinstance(found, XaiError):
+            raise found
+        return found
+
 
 def _read(study: "Study", plan: Plan, batch: Batch, passes: list[Pass]) -> Readings:
     """One pass for each gradient rule; with the plain one alone, as nearly always, one."""
     by_rule: dict[Rule, Reading | XaiError] = {}
-    for rule, needs in plan.needs().items():
+    for rule, (needs, layers) in plan.passes().items():
         try:
-            by_rule[rule] = _pass(study, plan, batch, rule, needs, passes)
+            by_rule[rule] = _pass(study, plan, batch, rule, needs, layers, passes)
         except XaiError as error:
             by_rule[rule] = error
     done = [each for each in by_rule.values() if isinstance(each, Reading)]
     return Readings(
         by_rule,
-        done[0] if done else _pass(study, plan, batch, Rule.PLAIN, Needs.NOTHING, passes),
+        done[0] if done else _pass(study, plan, batch, Rule.PLAIN, Needs.NOTHING, (), passes),
         plan.no_layer,
     )
 
 
 def _pass(
-    study: "Study", plan: Plan, batch: Batch, rule: Rule, needs: Needs, passes: list[Pass]
+    study: "Study",
+    plan: Plan,
+    batch: Batch,
+    rule: Rule,
+    needs: Needs,
+    layers: Sequence[Step],
+    passes: list[Pass],
 ) -> Reading:
     started = time.perf_counter()
     codes = np.asarray([[each.code for each in plan.wanted]], np.int32)
     wanted = np.tile(codes, (batch.images.shape[0], 1))
-    reading = study.read(batch.images, wanted, needs, plan.layers, rule=rule)
+    reading = study.read(batch.images, wanted, needs, layers, rule=rule)
     backend().to_host(reading.score)
     passes.append(
         Pass(
             needs=tuple(str(need.name) for need in needs),
-            layers=tuple(layer.path for layer in plan.layers),
+            layers=tuple(layer.path for layer in layers),
             rule=rule.value,
             pictures=len(batch.pictures),
             targets=len(plan.wanted),
@@ -263,42 +335,37 @@ def _read_pictures(
     return group
 
 
-def as_picture(source: PictureLike) -> Picture:
-    """Read what is not a `Picture` yet."""
-    return source if isinstance(source, Picture) else read_picture(source)
-
-
 def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
     """Fit and preprocess; a short batch is filled up, so that one program serves them all."""
-    batch, regions = study.input.prepare(group)
+    pixels, regions = study.input.fitted(group)
+    batch = study.input.feed(pixels)
     missing = [(0, size - len(group))] + [(0, 0)] * 3
     images = keras.ops.convert_to_tensor(np.pad(batch, missing))
-    return Batch(tuple(group), tuple(regions), images)
+    return Batch(tuple(group), tuple(regions), pixels, images)
 
 
 def _explain(
     study: "Study",
-    job: tuple[int, Wanted, Explainer, Step | None],
+    job: Job,
     batch: Batch,
     read: Readings,
+    told: Callable[[int], None],
 ) -> list[Explanation | Failure]:
     """One method, target and layer, for every picture of the batch."""
-    column, wanted, explainer, layer = job
+    explainer, column, wanted, path = job.explainer, job.column, job.wanted, job.path
     host = backend().to_host
-    path = None if layer is None else layer.path
     method = describe(explainer, study.registry)
     targets = [
         Target(int(index), study.classes.label(int(index)), wanted.asked)
         for index in host(read.any.targets[:, column])[: len(batch.pictures)]
     ]
     started = time.perf_counter()
-    reading = read.by_rule.get(explainer.rule, read.any)
+    queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told)
     try:
         if read.no_layer and explainer.needs & Needs.LAYER:
             raise read.no_layer
-        if isinstance(reading, XaiError):
-            raise reading
-        share = _share(study, explainer, layer, batch, reading, column)
+        readings = [read.under(rule) for rule in _by_rule(explainer)]
+        share = _share(job, batch, readings, queries)
         made = _run(explainer, method, share)
     except XaiError as error:
         return [
@@ -306,13 +373,19 @@ def _explain(
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
     seconds = time.perf_counter() - started
-    scores = host(reading.score[:, column])
-    logits, probabilities = host(reading.logits), host(reading.probabilities)
+    scores = host(read.any.score[:, column])
+    logits, probabilities = host(read.any.logits), host(read.any.probabilities)
     health = {
         need: host(numbers)
+        for reading in readings
         for (need, at), numbers in reading.health[column].items()
         if need in explainer.needs and at in (path, AT_INPUT)
     }
+    counts = {}
+    if explainer.rule is not Rule.PLAIN:
+        counts["rectifiers replaced"] = float(study.rectifiers(explainer.rule))
+    if queries.count:
+        counts["queries"] = queries.count / len(batch.pictures)
     return [
         Explanation(
             model=study.name,
@@ -340,7 +413,10 @@ def _explain(
                 for kind, (message, about) in made.warnings.items()
                 if about[number]
             ),
-            facts={name: float(values[number]) for name, values in made.facts.items()},
+            facts={
+                **{name: float(values[number]) for name, values in made.facts.items()},
+                **counts,
+            },
             health=tuple(
                 GradientHealth(
                     gradient=str(need.name),
@@ -360,30 +436,37 @@ def _explain(
     ]
 
 
-def _share(
-    study: "Study",
-    explainer: Explainer,
-    layer: Step | None,
-    batch: Batch,
-    reading: Reading,
-    column: int,
-) -> Evidence:
-    """What one explainer declared, at one layer, for one target."""
-    found = {**reading.shared, **reading.per_target[column]}
-    path = None if layer is None else layer.path
-    return Evidence(
-        explainer=explainer.name,
-        declared=explainer.needs,
-        inputs=batch.images,
-        targets=reading.targets[:, column],
-        score=reading.score[:, column],
-        readings={
-            need: value
-            for (need, at), value in found.items()
-            if need in explainer.needs and at in (path, AT_INPUT)
-        },
-        oracle=Queries(study, layer),
-    )
+def _share(job: Job, batch: Batch, readings: Sequence[Reading], queries: Queries) -> Evidence:
+    """What one explainer declared, at its layers, for one target."""
+    real = len(batch.pictures)
+    needs = job.explainer.needs
+
+    def at(*paths: str) -> Evidence:
+        first = readings[0]
+        return Evidence(
+            explainer=job.explainer.name,
+            declared=needs,
+            inputs=batch.images[:real],
+            pixels=batch.pixels,
+            targets=first.targets[:real, job.column],
+            score=first.score[:real, job.column],
+            readings={
+                need: value[:real]
+                for reading in readings
+                for (need, place), value in _found(reading, job.column).items()
+                if need in needs and place in paths
+            },
+            oracle=queries,
+        )
+
+    if Needs.STAGES in needs:
+        stages = tuple(at(step.path, AT_INPUT) for step in job.at)
+        return replace(at(AT_INPUT), at_layers=stages)
+    return at(*(step.path for step in job.at), AT_INPUT)
+
+
+def _found(reading: Reading, column: int) -> Mapping[Key, Tensor]:
+    return {**reading.shared, **reading.per_target[column]}
 
 
 def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attribution:
@@ -427,10 +510,7 @@ def describe(explainer: Explainer, registry: Registry) -> Method:
     """An explainer as provenance: its name, its parameters, where it comes from."""
     return Method(
         name=explainer.name,
-        parameters={
-            each.name: _plain(getattr(explainer, each.name))
-            for each in fields(explainer)  # type: ignore[arg-type]
-        },
+        parameters={each.name: _plain(each.value) for each in parameters(explainer)},
         signed=explainer.signed,
         source=str(registry.source_of(explainer)),
     )
@@ -444,7 +524,9 @@ def _saturation(probability: float) -> float:
 def _plain(value: Any) -> Any:
     """A parameter as it goes into provenance, where all is plain data for JSON."""
     if isinstance(value, Explainer):
-        return value.name
+        changed = {each.name: _plain(each.value) for each in parameters(value) if each.is_changed}
+        told = ", ".join(f"{name}={each}" for name, each in changed.items())
+        return f"{value.name}({told})" if told else value.name
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -453,12 +535,13 @@ def _plain(value: Any) -> Any:
 
 
 def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failure]:
-    for _, wanted, explainer, layer in plan.jobs():
+    for job in plan.jobs():
+        wanted = job.wanted
         yield Failure(
             model=study.name,
             picture=unread.name,
-            method=describe(explainer, study.registry),
-            layer=None if layer is None else layer.path,
+            method=describe(job.explainer, study.registry),
+            layer=job.path,
             target=Target(wanted.code, study.classes.label(wanted.code), wanted.asked)
             if wanted.code >= 0
             else Target(wanted.code, None, wanted.asked),

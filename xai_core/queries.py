@@ -1,28 +1,45 @@
 """Answers to what perturbation and path methods ask, in batches of one compiled shape."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
 from xai_core.evidence import QUERY_BATCH
+from xai_core.images import as_picture
 from xai_core.needs import Needs
 from xai_core.probe import AT_INPUT, Reading
 from xai_core.surgery import Step
+from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
 if TYPE_CHECKING:
     from xai_core.study import Study
 
 
-@dataclass(frozen=True)
 class Queries:
-    """Answers an explainer's questions in batches of one compiled shape."""
+    """Answers one explainer's questions, and counts them.
 
-    study: "Study"
-    layer: Step | None
-    """The target layer, where there is one."""
+    Args:
+        study: Who is asked.
+        layer: The target layer, where there is one.
+        rule: How rectifiers carry the gradients back that are asked for.
+        told: Called with the number of questions that were answered so far.
+    """
+
+    def __init__(
+        self,
+        study: "Study",
+        layer: Step | None,
+        rule: Rule = Rule.PLAIN,
+        told: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self._study = study
+        self._layer = layer
+        self._rule = rule
+        self._told = told
+        self.count = 0
+        """Pictures, or activations, that were asked about."""
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
         """Scores (M,) of images (M, H, W, C) for targets (M,)."""
@@ -35,6 +52,7 @@ class Queries:
             targets,
             Needs.INPUT_GRADIENTS,
             lambda reading: reading.per_target[0][Needs.INPUT_GRADIENTS, AT_INPUT],
+            rule=self._rule,
         )
 
     def head_scores(self, activations: Tensor, targets: Tensor) -> Tensor:
@@ -44,12 +62,27 @@ class Queries:
             targets,
             Needs.NOTHING,
             lambda reading: reading.score[:, 0],
-            head_of=self.layer,
+            head_of=self._layer,
         )
+
+    def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+        """By layer, bias times gradient of those scores, (M, ..., K), at images (M, H, W, C)."""
+        answer = self._study.bias_terms(images, targets)
+        self._add(images.shape[0])
+        return answer
+
+    def pictures(self, sources: Sequence[Any]) -> Tensor:
+        """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""
+        batch, _ = self._study.input.prepare([as_picture(each) for each in sources])
+        return ops.convert_to_tensor(batch)
 
     def black(self) -> Tensor:
         """What the model is fed for a black picture, (1, H, W, C)."""
-        return self.study.black
+        return self._study.black
+
+    def _add(self, answered: int) -> None:
+        self.count += answered
+        self._told(self.count)
 
     def _ask(
         self,
@@ -58,6 +91,7 @@ class Queries:
         needs: Needs,
         pick: Callable[[Reading], Tensor],
         head_of: Step | None = None,
+        rule: Rule = Rule.PLAIN,
     ) -> Tensor:
         answers = []
         for start in range(0, images.shape[0], QUERY_BATCH):
@@ -67,6 +101,7 @@ class Queries:
             missing = QUERY_BATCH - real
             batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
             wanted = ops.pad(wanted, [(0, missing)])
-            reading = self.study.read(batch, wanted[:, None], needs, (), start=head_of)
+            reading = self._study.read(batch, wanted[:, None], needs, (), rule=rule, start=head_of)
             answers.append(pick(reading)[:real])
+            self._add(real)
         return ops.concatenate(answers, axis=0)

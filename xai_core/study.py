@@ -24,6 +24,7 @@ from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
 from xai_core.planner import PictureLike, Plan, predict_one, read_gradients, run_plan
 from xai_core.probe import Probe, Reading
+from xai_core.probe.biases import BiasTerms
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
 from xai_core.surgery import (
@@ -223,7 +224,8 @@ class Study:
             if layers or all(wants_layer):
                 raise
             no_layer = error
-        plan = Plan(explainers, steps, wanted, no_layer)
+        stages = self._stages(layers) if steps else ()
+        plan = Plan(explainers, steps, stages, wanted, no_layer)
         return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
 
     def read(
@@ -258,6 +260,19 @@ class Study:
                 self._probes[key] = Probe(readout, layers, passed, self.score, start)
             probe = self._probes[key]
         return probe(images, wanted)
+
+    def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+        """What each bias adds to the scores, to first order: see `Evidence.bias_terms`.
+
+        Args:
+            images: Preprocessed pictures (N, H, W, C).
+            targets: Class indices, int32 (N,).
+        """
+        return self._bias_terms(images, targets)
+
+    @cached_property
+    def _bias_terms(self) -> BiasTerms:
+        return BiasTerms(self._readout, self.score)
 
     def rectifiers(self, rule: Rule) -> int:
         """How many rectifiers of the model a rule replaces."""
@@ -334,6 +349,13 @@ class Study:
             return (self._target_layer(),)
         asked = {resolve_layer(self.graph, name).path for name in _listed("layers", names)}
         return tuple(step for step in self.graph.steps if step.path in asked)
+
+    def _stages(self, names: str | Sequence[str]) -> tuple[Step, ...]:
+        """The layers asked for, or else every feature layer of the family."""
+        if names or self._layer is not None:
+            return self._layers(names)
+        paths = {feature.name for feature in self.feature_layers}
+        return tuple(step for step in self.graph.steps if step.path in paths)
 
     def _target_layer(self) -> Step:
         if self._layer is not None:

@@ -60,6 +60,7 @@ def evidence_for(explainer, activations, gradients, dtype="float64", declared=No
         explainer=explainer.name,
         declared=explainer.needs if declared is None else declared,
         inputs=ops.zeros((count, 4, 6, 3), dtype),
+        pixels=None,
         targets=ops.zeros((count,), "int32"),
         score=ops.zeros((count,), dtype),
         readings={

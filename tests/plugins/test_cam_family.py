@@ -21,6 +21,7 @@ def evidence_for(explainer, activations=ACTIVATIONS, gradients=GRADIENTS):
         explainer=explainer.name,
         declared=explainer.needs,
         inputs=None,
+        pixels=None,
         targets=np.zeros(len(activations), np.int32),
         score=np.zeros(len(activations)),
         readings={Needs.ACTIVATIONS: activations, Needs.ACTIVATION_GRADIENTS: gradients},

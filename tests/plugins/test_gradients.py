@@ -22,6 +22,7 @@ def evidence_for(gradients, dtype="float64", declared=Saliency.needs):
         explainer="saliency",
         declared=declared,
         inputs=ops.zeros(gradients.shape, dtype),
+        pixels=None,
         targets=ops.zeros((count,), "int32"),
         score=ops.zeros((count,), dtype),
         readings={Needs.INPUT_GRADIENTS: ops.convert_to_tensor(gradients, dtype)},

@@ -209,5 +209,14 @@ def test_parameters_and_facts_are_provenance(smooth, picture):
     told = json.loads(json.dumps(one.provenance))
     assert told["parameters"] == {"samples": 4, "sigma": 0.15, "seed": 0, "of": "saliency"}
     path = study.explain(picture, "integrated-gradients", target=0).provenance
-    assert path["parameters"] == {"steps": 32, "baseline": "black", "seed": 0}
+    assert path["parameters"] == {
+        "steps": 32,
+        "tolerance": None,
+        "most_steps": 512,
+        "baseline": "black",
+        "seed": 0,
+    }
+    of = SmoothGrad(samples=4, of=Saliency(values="signed"))
+    told = study.explain(picture, of, target=0).provenance
+    assert told["parameters"]["of"] == "saliency(values=signed)"
     assert set(path["facts"]) == {"completeness gap", "change of the score"}

@@ -101,7 +101,7 @@ class Probe:
         self._stops = [(AT_INPUT, first)] + [(layer.path, layer.outputs[0]) for layer in layers]
         self._needs = needs
         self._score = score
-        self._seed = _HALF_PRECISION_SEED if _computes_in_float16(readout) else 1.0
+        self._seed = seed_of(readout)
         self._pass: Callable[..., Any] = self._backend.compiled(self._trace)
 
     def __call__(self, images: Tensor, wanted: Tensor) -> Reading:
@@ -235,8 +235,10 @@ def _resolve(wanted: Tensor, logits: Tensor) -> Tensor:
     return ops.where(wanted < 0, ops.take_along_axis(ranked, rank, axis=1), wanted)
 
 
-def _computes_in_float16(readout: Readout) -> bool:
-    return any(
+def seed_of(readout: Readout) -> float:
+    """What gradients are carried back from, and divided by after."""
+    in_float16 = any(
         isinstance(step.operation, keras.Layer) and step.operation.compute_dtype == "float16"
         for step in readout.graph.steps
     )
+    return _HALF_PRECISION_SEED if in_float16 else 1.0

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Attribution, Evidence, Explainer, Needs
+from xai_core import Attribution, Evidence, Explainer, Law, Needs
+from xai_core.parameters import Count
 
 _NEAR_ZERO = 1e-6
 
@@ -21,9 +22,11 @@ class AblationCAM(Explainer):
     """
 
     name: ClassVar[str] = "ablation-cam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.HEAD_QUERIES
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.SCALE_FREE | Law.GAP_DENSE_DROP
 
-    chunk: int = 64
+    chunk: Count = 64
     """Channels ablated in one go: a matter of memory, not of the result."""
 
     def explain(self, evidence: Evidence) -> Attribution:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xai_core import Attribution, Evidence, Explainer, Needs
+from xai_core import Attribution, Evidence, Explainer, Law, Needs
 from xai_plugins.cam.principal import principal_map
 
 
@@ -19,8 +19,10 @@ class EigenCAM(Explainer):
     """
 
     name: ClassVar[str] = "eigen-cam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.SHIFT | Law.SCALE_FREE | Law.PRINCIPAL
 
     def explain(self, evidence: Evidence) -> Attribution:
         """Project the activations on their first principal direction."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xai_core import Attribution, Evidence, Explainer, Needs
+from xai_core import Attribution, Evidence, Explainer, Law, Needs
 from xai_plugins.cam.principal import principal_map
 
 
@@ -18,8 +18,10 @@ class EigenGradCAM(Explainer):
     """
 
     name: ClassVar[str] = "eigen-grad-cam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.PRINCIPAL
 
     def explain(self, evidence: Evidence) -> Attribution:
         """Project the weighted activations on their first principal direction."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Evidence, Explainer, Law, Needs
 from xai_core.typing import Tensor
 
 
@@ -19,7 +19,9 @@ class GradCAM(Explainer):
     """
 
     name: ClassVar[str] = "grad-cam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Weigh each channel by its mean gradient and keep what speaks for the target."""

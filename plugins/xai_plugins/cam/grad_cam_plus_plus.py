@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Evidence, Explainer, Law, Needs
 from xai_core.typing import Tensor
 
 
@@ -22,7 +22,9 @@ class GradCAMPlusPlus(Explainer):
     """
 
     name: ClassVar[str] = "grad-cam++"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.GAP_DENSE_ALPHA
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Weigh each channel by its positive gradients, each by its own alpha."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Evidence, Explainer, Law, Needs
 from xai_core.typing import Tensor
 
 
@@ -20,8 +20,10 @@ class HiResCAM(Explainer):
     """
 
     name: ClassVar[str] = "hirescam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Multiply each activation by its own gradient; there is no ReLU."""

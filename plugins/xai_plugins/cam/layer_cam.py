@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Evidence, Explainer, Law, Needs
 from xai_core.typing import Tensor
 
 
@@ -19,7 +19,9 @@ class LayerCAM(Explainer):
     """
 
     name: ClassVar[str] = "layercam"
+    family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE_POSITIVE
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Weigh each activation by its own gradient where that is positive."""

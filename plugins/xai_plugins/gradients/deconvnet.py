@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs, Rule
+from xai_core import Evidence, Explainer, Law, Needs, Rule
 from xai_core.typing import Tensor
 
 
@@ -19,9 +19,11 @@ class Deconvnet(Explainer):
     """
 
     name: ClassVar[str] = "deconvnet"
+    family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     rule: ClassVar[Rule] = Rule.DECONVNET
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.DECONVNET
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Sum the gradient over the channels."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Evidence, Explainer, Law, Needs
 from xai_core.typing import Tensor
 
 
@@ -20,8 +20,10 @@ class GradientXInput(Explainer):
     """
 
     name: ClassVar[str] = "gradient-x-input"
+    family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Multiply the input by its gradient and sum over the channels."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from xai_core import Evidence, Explainer, Needs, Rule
+from xai_core import Evidence, Explainer, Law, Needs, Rule
 from xai_core.typing import Tensor
 
 
@@ -20,9 +20,11 @@ class GuidedBackprop(Explainer):
     """
 
     name: ClassVar[str] = "guided-backprop"
+    family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     rule: ClassVar[Rule] = Rule.GUIDED
     signed: ClassVar[bool] = True
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.GUIDED
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Sum the guided gradient over the channels."""

@@ -1,17 +1,15 @@
 """Integrated Gradients."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
-from keras import ops, random
+from keras import ops
 
-from xai_core import Attribution, Evidence, Explainer, Needs
+from xai_core import Attribution, Evidence, Explainer, Law, Needs
+from xai_core.parameters import Count, Seed, Within
 from xai_core.typing import Tensor
-
-Baseline = Literal["black", "mean", "blurred", "random"]
+from xai_plugins.baselines import Baseline, baseline
 
 
 @dataclass(frozen=True)
@@ -25,58 +23,61 @@ class IntegratedGradients(Explainer):
     """
 
     name: ClassVar[str] = "integrated-gradients"
+    family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.QUERIES
     signed: ClassVar[bool] = True
 
-    steps: int = 32
+    steps: Count = 32
     """Points on the path."""
+    tolerance: Annotated[float | None, Within(0)] = None
+    """Largest completeness gap, as a share of the change of the score: where it is larger, the
+    points are doubled, up to `most_steps`. None: `steps` it is."""
+    most_steps: Count = 512
     baseline: Baseline = "black"
     """x': a black picture, the picture's mean colour, the picture blurred, or noise."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the random baseline."""
 
+    @property
+    def laws(self) -> Law:
+        """Complete is said of the black baseline."""
+        laws = Law.CONSTANT | Law.LINEAR
+        return laws | Law.COMPLETE | Law.LINEAR_MODEL if self.baseline == "black" else laws
+
+    @property
+    def queries(self) -> int | None:
+        """The points, and the baseline."""
+        return self.steps + 1 if self.tolerance is None else None
+
     def explain(self, evidence: Evidence) -> Attribution:
-        """Sum the gradients on the path."""
-        inputs = evidence.inputs
-        start = ops.broadcast_to(_BASELINES[self.baseline](evidence, self.seed), inputs.shape)
-        way = (inputs - start)[:, None]
-        nodes, weights = (
-            ops.convert_to_tensor(each.reshape(1, -1, 1, 1, 1), inputs.dtype)
-            for each in np.polynomial.legendre.leggauss(self.steps)
+        """Sum the gradients on the path, for each picture with as many points as it takes."""
+        start = baseline(self.baseline, evidence, self.seed)
+        change = evidence.score - evidence.scores(start[:, None])[:, 0]
+        steps, most = self.steps, self.most_steps if self.tolerance is not None else 0
+        maps = self._maps(evidence, start, steps)
+        taken = steps * ops.ones_like(change)
+        while True:
+            gap = ops.abs(ops.sum(maps, axis=(1, 2)) - change)
+            wide = gap > (self.tolerance or 0) * ops.abs(change)
+            steps *= 2
+            if steps > most or not bool(ops.any(wide)):
+                break
+            maps = ops.where(wide[:, None, None], self._maps(evidence, start, steps), maps)
+            taken = ops.where(wide, steps, taken)
+        return Attribution(
+            maps,
+            facts={"completeness gap": gap, "change of the score": change, "steps": taken},
         )
-        room = evidence.room
-        mean = ops.zeros_like(inputs)
-        for first in range(0, self.steps, room):
-            part = slice(first, first + room)
+
+    def _maps(self, evidence: Evidence, start: Tensor, steps: int) -> Tensor:
+        way = (evidence.inputs - start)[:, None]
+        nodes, weights = (
+            ops.convert_to_tensor(each.reshape(1, -1, 1, 1, 1), way.dtype)
+            for each in np.polynomial.legendre.leggauss(steps)
+        )
+        mean = ops.zeros_like(start)
+        for first in range(0, steps, evidence.room):
+            part = slice(first, first + evidence.room)
             points = start[:, None] + (nodes[:, part] + 1) / 2 * way
             mean = mean + ops.sum(weights[:, part] / 2 * evidence.gradients(points), axis=1)
-        maps = ops.sum((inputs - start) * mean, axis=-1)
-        change = evidence.score - evidence.scores(start[:, None])[:, 0]
-        gap = ops.abs(ops.sum(maps, axis=(1, 2)) - change)
-        return Attribution(maps, facts={"completeness gap": gap, "change of the score": change})
-
-
-def _blurred(evidence: Evidence, _: int) -> Tensor:
-    """The picture through a box of a quarter of its sides, its edges repeated."""
-    inputs = evidence.inputs
-    height, width = inputs.shape[1] // 8 + 1, inputs.shape[2] // 8 + 1
-    padded = ops.pad(inputs, [(0, 0), (height, height), (width, width), (0, 0)], mode="symmetric")
-    return ops.average_pool(padded, (2 * height + 1, 2 * width + 1), 1, "valid")
-
-
-def _random(evidence: Evidence, seed: int) -> Tensor:
-    """Uniform noise over the picture's range, the same for every picture but for that."""
-    inputs = evidence.inputs
-    noise = random.uniform((1, *inputs.shape[1:]), seed=seed, dtype=inputs.dtype)
-    low = ops.min(inputs, axis=(1, 2, 3), keepdims=True)
-    return low + noise * (ops.max(inputs, axis=(1, 2, 3), keepdims=True) - low)
-
-
-_BASELINES: Mapping[str, Callable[[Evidence, int], Tensor]] = MappingProxyType(
-    {
-        "black": lambda evidence, _: evidence.black,
-        "mean": lambda evidence, _: ops.mean(evidence.inputs, axis=(1, 2), keepdims=True),
-        "blurred": _blurred,
-        "random": _random,
-    }
-)
+        return ops.sum(way[:, 0] * mean, axis=-1)

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from keras import ops, random
 
-from xai_core import Evidence, Explainer, Needs
+from xai_core import Attribution, Evidence, Explainer, Needs, Rule
+from xai_core.errors import ParameterError
+from xai_core.parameters import Count, Seed, Spread
 from xai_core.typing import Tensor
 from xai_plugins.gradients.saliency import Saliency
 
@@ -15,17 +17,43 @@ from xai_plugins.gradients.saliency import Saliency
 class NoisyGradients(Explainer):
     """Gives a gradient method pooled gradients of noisy copies in place of the one it reads."""
 
+    family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.QUERIES
 
-    samples: int = 32
+    samples: Count = 32
     """Noisy copies."""
-    sigma: float = 0.15
+    sigma: Spread = 0.15
     """Standard deviation of the noise, relative to max(x) - min(x) of each picture."""
-    seed: int = 0
+    seed: Seed = 0
     of: Explainer = field(default_factory=Saliency)
     """The method that reads the pooled gradients: any that needs input gradients alone."""
 
-    def explain(self, evidence: Evidence) -> Tensor:
+    def __post_init__(self) -> None:
+        """Hold the parameters to their types, and the method to what it reads."""
+        super().__post_init__()
+        if self.of.needs is not Needs.INPUT_GRADIENTS:
+            raise ParameterError(
+                f"{self.name}: received of {self.of.name!r}, which needs "
+                f"{self.of.needs!r}; expected "
+                "a method that needs INPUT_GRADIENTS alone, such as saliency or guided-backprop"
+            )
+
+    @property
+    def signed(self) -> bool:
+        """As the method that reads them."""
+        return self.of.signed
+
+    @property
+    def rule(self) -> Rule:
+        """That of the method that reads them."""
+        return self.of.rule
+
+    @property
+    def queries(self) -> int:
+        """One a copy."""
+        return self.samples
+
+    def explain(self, evidence: Evidence) -> Tensor | Attribution:
         """Pool the gradients and hand them on."""
         inputs = evidence.inputs
         reach = ops.max(inputs, axis=(1, 2, 3), keepdims=True)

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 from keras import ops
 
+from xai_core import Law
 from xai_core.typing import Tensor
 from xai_plugins.gradients.noise import NoisyGradients
+from xai_plugins.gradients.saliency import Saliency
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class SmoothGrad(NoisyGradients):
     """
 
     name: ClassVar[str] = "smoothgrad"
+
+    @property
+    def laws(self) -> Law:
+        """What is pooled is said of saliency, which shows it as it is."""
+        laws = Law.CONSTANT | Law.LINEAR
+        return laws | Law.POOLS_MEAN if self.of == Saliency() else laws
 
     def pool(self, gradients: Tensor) -> Tensor:
         """Take the mean."""

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 from keras import ops
 
+from xai_core import Law
 from xai_core.typing import Tensor
 from xai_plugins.gradients.noise import NoisyGradients
+from xai_plugins.gradients.saliency import Saliency
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class SquareGrad(NoisyGradients):
     """
 
     name: ClassVar[str] = "squaregrad"
+
+    @property
+    def laws(self) -> Law:
+        """What is pooled is said of saliency, which shows it as it is."""
+        laws = Law.CONSTANT | Law.QUADRATIC
+        return laws | Law.POOLS_SQUARES if self.of == Saliency() else laws
 
     def pool(self, gradients: Tensor) -> Tensor:
         """Take the mean of the squares."""
