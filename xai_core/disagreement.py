@@ -37,6 +37,7 @@ class Disagreement:
                 parameters={**method.parameters, "expected": str(self.expected.target)},
                 signed=True,
                 source=method.source,
+                defaults=method.defaults,
             ),
             warnings=(),
         )

@@ -32,6 +32,7 @@ from xai_core.surgery import Step
 from xai_core.surgery.rewire import Rule
 from xai_core.targets import Wanted
 from xai_core.types import (
+    LAYERS_TOGETHER,
     Cell,
     ClassScore,
     Comparison,
@@ -127,7 +128,7 @@ class Job:
     @property
     def path(self) -> str | None:
         """What to call the layers; None where there is none."""
-        return " + ".join(step.path for step in self.at) or None
+        return LAYERS_TOGETHER.join(step.path for step in self.at) or None
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def run_plan(
             read = _read(study, plan, made, passes)
             by_job = []
             for job in plan.jobs():
-                told = partial(_tell, progress, start, len(sources), names[start], job.explainer)
+                told = partial(_tell, progress, (start, len(sources)), names[start], job, made)
                 told(0)
                 by_job.append(_explain(study, job, made, read, told))
             explained = zip(*by_job, strict=True)
@@ -184,11 +185,20 @@ def run_plan(
 
 
 def _tell(
-    progress: Progress, done: int, total: int, picture: str, explainer: Explainer, queries: int
+    progress: Progress,
+    done: tuple[int, int],
+    picture: str,
+    job: Job,
+    batch: Batch,
+    queries: int,
 ) -> None:
     """Say what runs now, and of a method that asks much, how far it is."""
-    asked = f", {queries:,} queries" if queries else ""
-    progress(done, total, f"{picture}: {explainer.name}{asked}")
+    what = f"{picture}: {job.explainer.name}"
+    if queries:
+        all_of_them = (job.explainer.queries or 0) * len(batch.pictures)
+        of = f" of {all_of_them:,}" if all_of_them >= queries else ""
+        what += f", {queries:,}{of} queries"
+    progress(*done, what)
 
 
 @dataclass(frozen=True)
@@ -508,9 +518,11 @@ def _each(name: str, values: Any, count: int) -> Any:
 
 def describe(explainer: Explainer, registry: Registry) -> Method:
     """An explainer as provenance: its name, its parameters, where it comes from."""
+    found = parameters(explainer)
     return Method(
         name=explainer.name,
-        parameters={each.name: _plain(each.value) for each in parameters(explainer)},
+        parameters={each.name: _plain(each.value) for each in found},
+        defaults={each.name: _plain(each.default) for each in found},
         signed=explainer.signed,
         source=str(registry.source_of(explainer)),
     )

@@ -351,9 +351,10 @@ class Study:
         return tuple(step for step in self.graph.steps if step.path in asked)
 
     def _stages(self, names: str | Sequence[str]) -> tuple[Step, ...]:
-        """The layers asked for, or else every feature layer of the family."""
-        if names or self._layer is not None:
-            return self._layers(names)
+        """The layers asked for where they are several, or else the family's feature layers."""
+        asked = self._layers(names)
+        if len(asked) > 1:
+            return asked
         paths = {feature.name for feature in self.feature_layers}
         return tuple(step for step in self.graph.steps if step.path in paths)
 

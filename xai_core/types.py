@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from xai_core.render import Sharing
 
 
+LAYERS_TOGETHER = " + "
+"""Between the names of layers that one map was made of."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A class that a score was explained for."""
@@ -116,11 +120,21 @@ class Method:
     signed: bool
     source: str
     """The distribution it comes from, and its version."""
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What its parameters are when nothing is said."""
+
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """The parameters that are not at their defaults."""
+        return {
+            name: value
+            for name, value in self.parameters.items()
+            if name not in self.defaults or self.defaults[name] != value
+        }
 
     def __str__(self) -> str:
-        if not self.parameters:
-            return self.name
-        return f"{self.name}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
+        changed = ", ".join(f"{name}={value}" for name, value in self.changed.items())
+        return f"{self.name}({changed})" if changed else self.name
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,8 @@ class Explanation:
     """The part of the picture that the model saw, and that the map covers."""
     method: Method
     layer: str | None
-    """The target layer; None for a method that has none."""
+    """The target layer; None for a method that has none. Several layers stand in a row,
+    with ` + ` between them."""
     target: Target
     score: float
     score_kind: ScoreKind

@@ -232,6 +232,76 @@ def test_progress_is_told_from_nothing_to_all(registry):
     ]
 
 
+@dataclass(frozen=True)
+class Asks(Explainer):
+    """Asks about as many black pictures as it says, or does not say."""
+
+    name: ClassVar[str] = "asks"
+    needs: ClassVar[Needs] = Needs.QUERIES
+
+    count: int = 40
+    says: bool = True
+
+    @property
+    def queries(self):
+        return self.count if self.says else None
+
+    def explain(self, evidence):
+        batch, height, width, channels = evidence.inputs.shape
+        asked = ops.zeros((batch, self.count, height, width, channels))
+        return ops.zeros((batch, 2, 3)) + evidence.scores(asked)[:, :1, None]
+
+
+def test_queries_are_counted_and_told(registry):
+    seen = []
+    study = study_of(make_model(), registry)
+    methods = [Asks(), Asks(count=33, says=False)]
+    many = study.compare(
+        pictures(3), methods, [0], batch=2, progress=lambda *each: seen.append(each[2])
+    )
+    assert seen == [
+        "array",
+        "array: asks",
+        "array: asks, 32 of 80 queries",
+        "array: asks, 64 of 80 queries",
+        "array: asks, 80 of 80 queries",
+        "array: asks",
+        "array: asks, 32 queries",
+        "array: asks, 64 queries",
+        "array: asks, 66 queries",
+        "array (3)",
+        "array (3): asks",
+        "array (3): asks, 32 of 40 queries",
+        "array (3): asks, 40 of 40 queries",
+        "array (3): asks",
+        "array (3): asks, 32 queries",
+        "array (3): asks, 33 queries",
+        "",
+    ]
+    assert [one.facts["queries"] for one in many] == [40, 33] * 3
+
+
+@dataclass(frozen=True)
+class Sees(Explainer):
+    """Shows the pictures as they were before preprocessing."""
+
+    name: ClassVar[str] = "sees"
+    needs: ClassVar[Needs] = Needs.NOTHING
+
+    def explain(self, evidence):
+        np.testing.assert_allclose(evidence.inputs, evidence.pixels / 255, rtol=1e-6)
+        again = evidence.pictures([255 - each.astype(np.uint8) for each in evidence.pixels])
+        np.testing.assert_allclose(again, 1 - evidence.inputs, atol=1e-6)
+        return evidence.pixels.mean(axis=-1)
+
+
+def test_a_method_may_see_the_picture_before_preprocessing(registry):
+    given = pictures(3)
+    many = study_of(make_model(), registry).compare(given, [Sees()], [0], batch=2)
+    for one, picture in zip(many, given, strict=True):
+        np.testing.assert_allclose(one.map, picture.mean(axis=-1), rtol=1e-6)
+
+
 def test_without_a_layer_the_methods_that_need_none_are_run_all_the_same(registry):
     model = keras.Sequential(
         [keras.Input((*SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]

@@ -366,7 +366,9 @@ def test_a_target_answers_to_its_index_its_name_and_what_was_asked():
 
 def test_methods_and_warnings_in_words():
     assert str(Method("saliency", {}, False, "x 1")) == "saliency"
-    assert str(explained().method) == "weighted(gain=3.0, keep=all)"
+    # What is at its default is not said.
+    assert str(explained().method) == "weighted(gain=3.0)"
+    assert explained().method.parameters == {"gain": 3.0, "keep": "all"}
     assert str(MapWarning("all-zero", "nothing is left")) == "all-zero: nothing is left"
     health = GradientHealth("ACTIVATION_GRADIENTS", 0.0123, 0.001, 0.25, 0.5)
     assert str(health) == (

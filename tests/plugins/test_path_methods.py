@@ -5,12 +5,15 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from xai_core import Study
+from xai_core.errors import ParameterError
 from xai_plugins.cam import AblationCAM, EigenCAM, EigenGradCAM
 from xai_plugins.gradients import (
     GradientXInput,
+    GuidedBackprop,
     IntegratedGradients,
     Saliency,
     SmoothGrad,
@@ -219,4 +222,69 @@ def test_parameters_and_facts_are_provenance(smooth, picture):
     of = SmoothGrad(samples=4, of=Saliency(values="signed"))
     told = study.explain(picture, of, target=0).provenance
     assert told["parameters"]["of"] == "saliency(values=signed)"
-    assert set(path["facts"]) == {"completeness gap", "change of the score"}
+    assert path["facts"]["queries"] == 33
+    assert set(path["facts"]) == {"completeness gap", "change of the score", "steps", "queries"}
+
+
+def test_points_are_doubled_until_the_gap_is_closed_for_each_picture_alone(smooth, picture):
+    _, study = smooth
+    # A faint picture is all but linear on its path: one point will do, a bright one takes more.
+    pictures = [picture // 64, picture]
+    exact = IntegratedGradients(steps=1, tolerance=1e-9, most_steps=64)
+    together = study.compare(pictures, [exact], [2])
+    taken = [one.facts["steps"] for one in together]
+    assert 1 < taken[0] < taken[1] <= 64
+    for one, alone in zip(pictures, together, strict=True):
+        assert alone.facts["completeness gap"] <= 1e-9 * abs(alone.facts["change of the score"])
+        np.testing.assert_allclose(
+            study.explain(one, exact, target=2).map, alone.map, rtol=1e-10, atol=1e-14
+        )
+        fixed = IntegratedGradients(steps=int(alone.facts["steps"]))
+        np.testing.assert_allclose(
+            study.explain(one, fixed, target=2).map, alone.map, rtol=1e-10, atol=1e-14
+        )
+
+
+def test_doubling_ends_at_the_most_steps(smooth, picture):
+    _, study = smooth
+    one = study.explain(picture, IntegratedGradients(1, 0.0, most_steps=5), target=2)
+    assert one.facts["steps"] == 4
+    assert one.facts["queries"] == 1 + 1 + 2 + 4
+
+
+def test_smoothing_takes_the_rule_and_the_sign_of_what_it_smooths(registry, picture):
+    model = build(layers.GlobalAveragePooling2D, activation="relu")
+    study = Study(model, registry=registry, preprocess="unit")
+    still = SmoothGrad(samples=3, sigma=0.0, of=GuidedBackprop())
+    one = study.explain(picture, still, target=1)
+    guided = study.explain(picture, "guided-backprop", target=1)
+    np.testing.assert_allclose(one.map, guided.map, rtol=1e-12, atol=1e-15)
+    plain = study.explain(picture, Saliency(values="signed"), target=1)
+    assert np.abs(one.map - plain.map).max() > 1e-5
+    assert one.method.signed
+    assert one.facts == {"rectifiers replaced": 1, "queries": 3}
+    assert not SmoothGrad().signed
+
+
+def test_smoothing_refuses_a_method_that_reads_more_than_gradients():
+    for method in (AblationCAM(), IntegratedGradients(), SmoothGrad()):
+        with pytest.raises(ParameterError, match=f"received of '{method.name}', which needs"):
+            SmoothGrad(of=method)
+
+
+def test_signed_saliency_is_the_sum_over_the_channels(smooth, picture):
+    model, study = smooth
+    one = study.explain(picture, Saliency(values="signed"), target=3)
+    times_input = study.explain(picture, GradientXInput(), target=3)
+    assert one.method.signed
+    assert (one.map < 0).any()
+    x = tf.Variable(picture[None] / 255)
+    with tf.GradientTape() as tape:
+        score = model(x)[0, 3]
+    gradient = np.asarray(tape.gradient(score, x))[0]
+    np.testing.assert_allclose(one.map, gradient.sum(axis=-1), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        times_input.map, (gradient * picture / 255).sum(axis=-1), rtol=1e-12, atol=1e-15
+    )
+    with pytest.raises(ParameterError, match="received values 'both'; expected one of magnitude, "):
+        Saliency(values="both")

@@ -30,7 +30,7 @@ from xai_core.render.maps import (
     overlay,
     scales,
 )
-from xai_core.types import Cell, Comparison, Explanation, Failure, Prediction
+from xai_core.types import LAYERS_TOGETHER, Cell, Comparison, Explanation, Failure, Prediction
 
 _SIDE = 2.5
 """The longer side of a panel, in inches."""
@@ -176,7 +176,9 @@ def _name(cell: Cell) -> str:
 
 
 def _column_title(cell: Cell) -> str:
-    return str(cell.method) + (f"\nat {cell.layer}" if cell.layer else "")
+    first, *more = (cell.layer or "").split(LAYERS_TOGETHER)
+    at = f"{len(more) + 1} layers, {first} to {more[-1]}" if more else first
+    return str(cell.method) + (f"\nat {at}" if at else "")
 
 
 def _picture_panel(cells: Sequence[Cell], title: str) -> Panel:

@@ -1,6 +1,8 @@
 """Input gradients: one forward, one backward through the whole model, or many of them."""
 
 from xai_plugins.gradients.deconvnet import Deconvnet
+from xai_plugins.gradients.expected_gradients import ExpectedGradients
+from xai_plugins.gradients.full_grad import FullGrad
 from xai_plugins.gradients.gradient_x_input import GradientXInput
 from xai_plugins.gradients.guided_backprop import GuidedBackprop
 from xai_plugins.gradients.integrated_gradients import IntegratedGradients
@@ -13,6 +15,8 @@ GRADIENTS = (
     Saliency(),
     GradientXInput(),
     IntegratedGradients(),
+    ExpectedGradients(),
+    FullGrad(),
     SmoothGrad(),
     VarGrad(),
     SquareGrad(),
@@ -23,6 +27,8 @@ GRADIENTS = (
 __all__ = [
     "GRADIENTS",
     "Deconvnet",
+    "ExpectedGradients",
+    "FullGrad",
     "GradientXInput",
     "GuidedBackprop",
     "IntegratedGradients",

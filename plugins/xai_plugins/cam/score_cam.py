@@ -1,0 +1,46 @@
+"""Score-CAM."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from keras import ops
+
+from xai_core import Evidence, Explainer, Law, Needs
+from xai_core.typing import Tensor
+from xai_plugins.upsampling import upsample
+
+
+@dataclass(frozen=True)
+class ScoreCAM(Explainer):
+    """Score-CAM: ReLU(sum_k w_k A_k), w = softmax over k of S(x H_k) - S(black).
+
+    Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural
+    Networks", CVPR workshops 2020, eq. 4-7 and algorithm 1: H_k is A_k brought to the input's
+    size and to 0..1, and x H_k the picture where H_k is 1, black where it is 0. The authors'
+    code takes no baseline and the softmax over the classes instead. One question a channel.
+    Maps are float (N, h, w) at the target layer's resolution, 0 or above, in units of the
+    activations.
+    """
+
+    name: ClassVar[str] = "score-cam"
+    family: ClassVar[str] = "cam"
+    needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.QUERIES
+    laws: ClassVar[Law] = Law.NOTHING
+
+    def explain(self, evidence: Evidence) -> Tensor:
+        """Weigh each channel by how much of the score is left where it is active."""
+        activations, inputs, black = evidence.activations, evidence.inputs, evidence.black
+        low = ops.min(activations, axis=(1, 2), keepdims=True)
+        reach = ops.max(activations, axis=(1, 2), keepdims=True) - low
+        masks = ops.where(reach > 0, (activations - low) / ops.where(reach > 0, reach, 1), 0)
+        scores = []
+        for first in range(0, activations.shape[-1], evidence.room):
+            part = masks[..., first : first + evidence.room]
+            shown = upsample(part, inputs.shape[1:3])
+            shown = ops.transpose(shown, (0, 3, 1, 2))[..., None]
+            scores.append(evidence.scores(black + shown * (inputs - black)[:, None]))
+        gained = ops.concatenate(scores, axis=1) - evidence.scores(
+            ops.broadcast_to(black, inputs.shape)[:, None]
+        )
+        weights = ops.softmax(gained, axis=1)
+        return ops.relu(ops.sum(weights[:, None, None, :] * activations, axis=-1))
