@@ -56,8 +56,8 @@ class MapWarning:
 
     `kind` is one of `all-zero`, `uniform`, `non-finite`, `saturated`,
     `vanished-gradients`, `random-weights`, `guessed-preprocessing`, `guessed-size`,
-    `unknown-output`, `picture-range`, or one that a method tells of, as `sign-ambiguous`
-    and `score-near-zero`.
+    `unknown-output`, `picture-range`, or one that a method tells of, as `sign-ambiguous`,
+    `score-near-zero`, `offset` and `few-samples`.
     """
 
     kind: str

@@ -7,12 +7,13 @@ from xai_core.interfaces import Explainer, ModelAdapter
 from xai_plugins.adapters import ADAPTERS
 from xai_plugins.cam import CAM
 from xai_plugins.gradients import GRADIENTS
+from xai_plugins.perturbation import PERTURBATION
 
 
 @hookimpl
 def xai_explainers() -> Iterable[Explainer]:
     """Every built-in explainer, with its defaults."""
-    return (*CAM, *GRADIENTS)
+    return (*CAM, *GRADIENTS, *PERTURBATION)
 
 
 @hookimpl

@@ -12,7 +12,8 @@ ACTIVATIONS = np.asarray([[[[1.0, 2.0], [3.0, -2.0]], [[0.0, 4.0], [4.0, -4.0]]]
 GRADIENTS = np.asarray([[[[0.5, 1.0], [-1.0, 2.0]], [[0.0, -0.5], [0.25, 1.0]]]])
 
 
-WITHOUT_QUERIES = [each for each in CAM if not each.needs & Needs.ASKS]
+AT_ONE_LAYER = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+WITHOUT_QUERIES = [each for each in CAM if each.needs in AT_ONE_LAYER]
 FIVE = ["grad-cam", "grad-cam++", "hirescam", "layercam", "xgrad-cam"]
 
 
@@ -116,7 +117,7 @@ def test_five_methods_cost_one_forward_and_one_backward_through_the_head(linear_
     many = study.compare(picture, FIVE, [0])
     assert len(many) == 5
     assert len(many.passes) == 1
-    (probe,) = study._probes.values()
+    (probe,) = study._programs.kinds.values()
     names = probe._pass.__code__.co_freevars
     (program,) = probe._pass.__closure__[names.index("programs")].cell_contents.values()
     kinds = [op.type for op in program.graph.get_operations()]

@@ -113,9 +113,27 @@ def without_activation(layer: keras.Layer) -> keras.Layer:
 
 
 def with_attributes(layer: keras.Layer, **attributes: Any) -> keras.Layer:
-    """A stand-in for a layer, on the same variables, with other attributes."""
+    """A stand-in for a layer, on the same variables, with other attributes.
+
+    A method that was set on the layer itself, as others' hooks leave it behind, would run the layer
+    and not the stand-in: the class's own is put in its place.
+
+    Raises:
+        SurgeryError: `call` was set to something else, which would not heed the attributes.
+    """
+    own = {
+        name: value
+        for name, value in vars(layer).items()
+        if getattr(value, "__self__", None) is not layer
+    }
+    if "call" in own:
+        raise SurgeryError(
+            f"layer {layer.name!r} has a `call` of its own, which was set from outside: a hook "
+            "that is still there? Its activation cannot be replaced; remove the hook, or "
+            "`del layer.call`."
+        )
     stand_in = object.__new__(type(layer))
-    vars(stand_in).update(vars(layer))
+    vars(stand_in).update(own)
     vars(stand_in).update(attributes)
     return stand_in
 

@@ -30,17 +30,21 @@ class ScoreCAM(Explainer):
     def explain(self, evidence: Evidence) -> Tensor:
         """Weigh each channel by how much of the score is left where it is active."""
         activations, inputs, black = evidence.activations, evidence.inputs, evidence.black
-        low = ops.min(activations, axis=(1, 2), keepdims=True)
-        reach = ops.max(activations, axis=(1, 2), keepdims=True) - low
-        masks = ops.where(reach > 0, (activations - low) / ops.where(reach > 0, reach, 1), 0)
         scores = []
         for first in range(0, activations.shape[-1], evidence.room):
-            part = masks[..., first : first + evidence.room]
-            shown = upsample(part, inputs.shape[1:3])
-            shown = ops.transpose(shown, (0, 3, 1, 2))[..., None]
+            part = activations[..., first : first + evidence.room]
+            masks = _to_one(upsample(part, inputs.shape[1:3]))
+            shown = ops.transpose(masks, (0, 3, 1, 2))[..., None]
             scores.append(evidence.scores(black + shown * (inputs - black)[:, None]))
         gained = ops.concatenate(scores, axis=1) - evidence.scores(
             ops.broadcast_to(black, inputs.shape)[:, None]
         )
         weights = ops.softmax(gained, axis=1)
         return ops.relu(ops.sum(weights[:, None, None, :] * activations, axis=-1))
+
+
+def _to_one(channels: Tensor) -> Tensor:
+    """Each channel (N, H, W, K) from 0 at its lowest to 1 at its highest; 0 where it is level."""
+    low = ops.min(channels, axis=(1, 2), keepdims=True)
+    reach = ops.max(channels, axis=(1, 2), keepdims=True) - low
+    return ops.where(reach > 0, (channels - low) / ops.where(reach > 0, reach, 1), 0)

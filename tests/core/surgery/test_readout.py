@@ -322,6 +322,44 @@ def test_a_model_that_returns_its_input_is_refused():
 # --- the user's model afterwards
 
 
+def hooked():
+    """A model whose head holds its own `call`, as a removed hook leaves it."""
+    inputs = keras.Input((6, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(UNITS, activation="softmax", name="head")(x))
+    for name in ("conv", "head"):
+        layer = model.get_layer(name)
+        layer.call = layer.call
+    return model
+
+
+def test_what_a_removed_hook_leaves_in_a_layer_does_not_undo_the_stand_in(registry):
+    model = hooked()
+    study = Study(model, preprocess="unit", registry=registry)
+    picture = np.random.default_rng(3).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    one = study.explain(picture, "guided-backprop", target=1)
+    probability = numpy(model(picture[None] / 255))[0, 1]
+    assert one.probability == pytest.approx(probability, rel=1e-5)
+    assert abs(one.score - one.probability) > 0.01
+    for layer in model.layers[1:]:
+        vars(layer).pop("call", None)
+    clean = Study(model, preprocess="unit", registry=registry)
+    expected = clean.explain(picture, "guided-backprop", target=1)
+    np.testing.assert_array_equal(one.map, expected.map)
+    assert one.score == expected.score
+    plain = clean.explain(picture, "gradient-x-input", target=1)
+    assert np.abs(plain.map - one.map * picture.mean(axis=-1) / 255).max() > 1e-3
+
+
+def test_a_hook_that_is_still_there_is_refused(registry):
+    model = hooked()
+    head = model.get_layer("head")
+    before = type(head).call
+    head.call = lambda *args, **kwargs: before(head, *args, **kwargs)
+    with pytest.raises(SurgeryError, match="layer 'head' has a `call` of its own"):
+        Study(model, preprocess="unit", registry=registry)
+
+
 def whole_model():
     """Nested, batch normalised, regularised, augmented, partly frozen, its softmax fused."""
     inner_inputs = keras.Input((None, None, 3))
