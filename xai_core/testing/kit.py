@@ -1,0 +1,105 @@
+"""The conformance kit: holds a plugin to the laws that it is under."""
+
+from collections.abc import Iterator
+
+from xai_core.errors import UsageError
+from xai_core.interfaces import Explainer, ModelAdapter
+from xai_core.testing.adapters import ADAPTERS, Candidate
+from xai_core.testing.everywhere import EVERYWHERE
+from xai_core.testing.findings import ConformanceError, Finding
+from xai_core.testing.subject import Benches, Subject
+from xai_core.testing.table import declarable
+
+_VITAL = frozenset(
+    {"interface", "needs", "maps", "repeat", "untouched", "builds", "recognises", "layers"}
+)
+"""Laws without which nothing more can be told."""
+
+
+class Kit:
+    """Small models under study, on which plugins are held to laws.
+
+    Models, and the programs compiled for them, are made when they are first needed and kept: one
+    kit for many plugins saves most of the time. The global random states are left as they are.
+    """
+
+    def __init__(self) -> None:
+        self._benches = Benches()
+
+    def examine(self, explainer: Explainer) -> Iterator[Finding]:
+        """Hold an explainer to each law that it is under, one after the other.
+
+        Those that hold for every method come first, then those that it declares in `laws`.
+        Where it has no proper interface, does not run on every model, makes another map each
+        time, or changes the model, nothing more can be told and the rest is left out. A method
+        that asks about many pictures is tried with smaller counts.
+
+        Raises:
+            UsageError: it is no instance of an explainer.
+        """
+        if not isinstance(explainer, Explainer):
+            raise UsageError(
+                f"received {explainer!r}; expected an instance of an Explainer, such as GradCAM()"
+            )
+        subject = Subject(explainer, self._benches)
+        for check in EVERYWHERE:
+            yield (finding := check.hold(subject))
+            if not finding.ok and check.law in _VITAL:
+                return
+            if check.law == "interface":
+                subject.save_queries()
+        every = declarable()
+        for law in subject.explainer.laws:
+            yield every[law].hold(subject)
+
+    def examine_adapter(self, adapter: ModelAdapter) -> Iterator[Finding]:
+        """Hold an adapter to each law, one after the other, on its own model with random weights.
+
+        Where it has no proper interface, builds no model, does not recognise it, or has no proper
+        layers, nothing more can be told and the rest is left out.
+
+        Raises:
+            UsageError: it is no instance of an adapter.
+        """
+        if not isinstance(adapter, ModelAdapter):
+            raise UsageError(f"received {adapter!r}; expected an instance of a ModelAdapter")
+        candidate = Candidate(adapter, self._benches)
+        for check in ADAPTERS:
+            yield (finding := check.hold(candidate))
+            if not finding.ok and check.law in _VITAL:
+                return
+
+
+def check_explainer(explainer: Explainer, kit: Kit | None = None) -> None:
+    """Hold an explainer to every law that it is under.
+
+    Args:
+        explainer: With the parameters that it is to be tried with.
+        kit: Small models that were made before; by default they are made anew.
+
+    Raises:
+        ConformanceError: laws are broken; all of them are told.
+    """
+    __tracebackhide__ = True
+    _fail(explainer, (kit or Kit()).examine(explainer))
+
+
+def check_adapter(adapter: ModelAdapter, kit: Kit | None = None) -> None:
+    """Hold an adapter to every law, on its own model with random weights.
+
+    Args:
+        adapter: The adapter.
+        kit: Small models that were made before; by default they are made anew.
+
+    Raises:
+        ConformanceError: laws are broken; all of them are told.
+    """
+    __tracebackhide__ = True
+    _fail(adapter, (kit or Kit()).examine_adapter(adapter))
+
+
+def _fail(plugin: Explainer | ModelAdapter, findings: Iterator[Finding]) -> None:
+    __tracebackhide__ = True
+    broken = tuple(each for each in findings if not each.ok)
+    if broken:
+        raise ConformanceError(str(getattr(plugin, "name", type(plugin).__name__)), broken)
