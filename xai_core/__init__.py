@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xai_core.across_models import compare
     from xai_core.disagreement import Disagreement
-    from xai_core.discovery import list_adapters, list_explainers
+    from xai_core.discovery import explainer, list_adapters, list_explainers
     from xai_core.errors import XaiError
     from xai_core.evidence import Attribution, Evidence
     from xai_core.hookspecs import hookimpl
@@ -45,6 +45,7 @@ _HOMES = {
     "Target": "types",
     "XaiError": "errors",
     "compare": "across_models",
+    "explainer": "discovery",
     "hookimpl": "hookspecs",
     "list_adapters": "discovery",
     "list_explainers": "discovery",
@@ -71,6 +72,7 @@ __all__ = [
     "XaiError",
     "__version__",
     "compare",
+    "explainer",
     "hookimpl",
     "list_adapters",
     "list_explainers",

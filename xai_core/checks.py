@@ -41,6 +41,7 @@ def check_picture(picture: Picture) -> tuple[MapWarning, ...]:
 def check_map(
     raw: FloatArray,
     *,
+    by: str,
     peaks: Mapping[Needs, float],
     score_kind: ScoreKind,
     score: float,
@@ -50,6 +51,7 @@ def check_map(
 
     Args:
         raw: The map (h, w).
+        by: The method that returned it, and the distribution of that.
         peaks: The largest magnitude in each gradient that the method read.
         score_kind: The score that was differentiated.
         score: The score.
@@ -75,7 +77,12 @@ def check_map(
             )
     broken = int(np.count_nonzero(~np.isfinite(raw)))
     if broken:
-        found.append(MapWarning("non-finite", f"{broken} of {raw.size} values are NaN or infinite"))
+        found.append(
+            MapWarning(
+                "non-finite",
+                f"{broken} of the {raw.size} values that {by} returned are NaN or infinite",
+            )
+        )
     elif not np.isfinite(score):
         found.append(MapWarning("non-finite", f"the {score_kind} itself is {score}"))
     elif not raw.any():

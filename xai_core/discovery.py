@@ -1,5 +1,8 @@
-"""What is installed, as plain lists."""
+"""What is installed: plain lists, and explainers by name."""
 
+from typing import Any
+
+from xai_core.interfaces import Explainer
 from xai_core.registry import Registry
 
 
@@ -11,3 +14,17 @@ def list_explainers() -> list[str]:
 def list_adapters() -> list[str]:
     """The names of the adapters of every installed plugin."""
     return list(Registry.discover().adapters)
+
+
+def explainer(name: str, /, **parameters: Any) -> Explainer:
+    """An installed explainer, set up: `explainer("rise", masks=4000)`.
+
+    Args:
+        name: What `xai list explainers` calls it.
+        **parameters: Values in place of those it comes with.
+
+    Raises:
+        UnknownNameError: there is none of that name; it says which are near.
+        ParameterError: it has no such parameter, or one that does not take the value.
+    """
+    return Registry.discover().explainer(name, **parameters)

@@ -29,7 +29,7 @@ class Law(Flag):
     LINEAR_MODEL = auto()
     """On a linear model the map is, at each place, what the picture adds there over black."""
     SENSITIVITY = auto()
-    """The map is max_c |dS/dx_c|, as finite differences find it."""
+    """The map is max_c abs(dS/dx_c), as finite differences find it."""
 
     GAP_DENSE = auto()
     """Before global average pooling and a dense layer the map is sum_k A_k W_kc / Z, with a
@@ -39,7 +39,7 @@ class Law(Flag):
     GAP_DENSE_ALPHA = auto()
     """There the map is ReLU(sum_k A_k w_k), w_k = ReLU(W_kc) / (2 + mean(A_k) W_kc)."""
     GAP_DENSE_DROP = auto()
-    """There the map is ReLU(sum_k A_k w_k), w_k = W_kc mean(A_k) / |S|."""
+    """There the map is ReLU(sum_k A_k w_k), w_k = W_kc mean(A_k) / abs(S)."""
     PRINCIPAL = auto()
     """There, with all W_kc alike and above 0, the map is in proportion to the first principal
     component of A, its sign that of its correlation with the channels' mean."""
@@ -52,7 +52,7 @@ class Law(Flag):
     1[dy > 0] dy."""
 
     POOLS_MEAN = auto()
-    """The map is max_c |mean|, of the gradients at the pictures that were asked for."""
+    """The map is max_c abs(mean), of the gradients at the pictures that were asked for."""
     POOLS_VARIANCE = auto()
     """The map is max_c of the variance of the gradients at the pictures asked for."""
     POOLS_SQUARES = auto()

@@ -35,6 +35,11 @@ class LoadedModel:
         return self.model.name if self.source == IN_MEMORY else Path(self.source).name
 
     @property
+    def is_owned(self) -> bool:
+        """Whether it was loaded or built here, so that no one else holds it."""
+        return self.source != IN_MEMORY
+
+    @property
     def is_random(self) -> bool:
         """Whether its weights were drawn, not learnt."""
         return self.weights == "random"
@@ -133,15 +138,26 @@ def _reason(error: Exception) -> str:
 
 
 class WeightsRecord:
-    """The hash of a model's weights, which notices when they change."""
+    """The hash of a model's weights, which notices when they change.
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._first = hash_weights(model)
+    It is taken when it is first needed: when someone else gets hold of the model, or is told.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._model = loaded.model
+        self._first: str | None = None
+        if not loaded.is_owned:
+            self.record()
+
+    def record(self) -> None:
+        """From now on the weights may change: what they are is held fast."""
+        self._first = self._first or hash_weights(self._model)
 
     def sha256(self) -> str | None:
         """The hash, or None when the weights are not those of the beginning any more."""
-        return self._first if hash_weights(self._model) == self._first else None
+        now = hash_weights(self._model)
+        self._first = self._first or now
+        return now if now == self._first else None
 
 
 def hash_weights(model: keras.Model) -> str:

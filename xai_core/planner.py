@@ -17,7 +17,14 @@ import keras
 import numpy as np
 
 from xai_core.checks import check_map, check_picture
-from xai_core.errors import ExplainerError, LayerError, PictureError, UsageError, XaiError
+from xai_core.errors import (
+    ExplainerError,
+    LayerError,
+    PictureError,
+    UndeclaredNeedError,
+    UsageError,
+    XaiError,
+)
 from xai_core.evidence import Attribution, Evidence
 from xai_core.histogram import GradientHistogram, count_gradient
 from xai_core.images import Picture, Region, as_picture, source_name
@@ -28,6 +35,7 @@ from xai_core.probe import AT_INPUT, Key, Reading, backend
 from xai_core.progress import Progress
 from xai_core.queries import Queries
 from xai_core.registry import Registry
+from xai_core.settings import text_of
 from xai_core.surgery import Step
 from xai_core.surgery.rewire import Rule
 from xai_core.targets import Wanted
@@ -46,6 +54,7 @@ from xai_core.types import (
     Target,
 )
 from xai_core.typing import FloatArray, Tensor
+from xai_core.unsound import Unsound
 
 if TYPE_CHECKING:
     from xai_core.study import Study
@@ -367,7 +376,7 @@ def _explain(
     method = describe(explainer, study.registry)
     targets = [
         Target(int(index), study.classes.label(int(index)), wanted.asked)
-        for index in host(read.any.targets[:, column])[: len(batch.pictures)]
+        for index in host(read.any.each[column][0])[: len(batch.pictures)]
     ]
     started = time.perf_counter()
     queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told)
@@ -383,7 +392,7 @@ def _explain(
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
     seconds = time.perf_counter() - started
-    scores = host(read.any.score[:, column])
+    scores = host(read.any.each[column][1])
     logits, probabilities = host(read.any.logits), host(read.any.probabilities)
     health = {
         need: host(numbers)
@@ -413,6 +422,7 @@ def _explain(
             + check_picture(picture)
             + check_map(
                 made.maps[number],
+                by=f"{method.name!r} of {method.source}",
                 peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
                 score_kind=study.score,
                 score=float(scores[number]),
@@ -448,20 +458,24 @@ def _explain(
 
 def _share(job: Job, batch: Batch, readings: Sequence[Reading], queries: Queries) -> Evidence:
     """What one explainer declared, at its layers, for one target."""
-    real = len(batch.pictures)
+    real, size = len(batch.pictures), batch.images.shape[0]
     needs = job.explainer.needs
+    classes, scores = readings[0].each[job.column]
+
+    def cut(tensor: Tensor) -> Tensor:
+        """Without what a short batch was filled up with."""
+        return tensor if real == size else tensor[:real]
 
     def at(*paths: str) -> Evidence:
-        first = readings[0]
         return Evidence(
             explainer=job.explainer.name,
             declared=needs,
-            inputs=batch.images[:real],
+            inputs=cut(batch.images),
             pixels=batch.pixels,
-            targets=first.targets[:real, job.column],
-            score=first.score[:real, job.column],
+            targets=cut(classes),
+            score=cut(scores),
             readings={
-                need: value[:real]
+                need: cut(value)
                 for reading in readings
                 for (need, place), value in _found(reading, job.column).items()
                 if need in needs and place in paths
@@ -483,46 +497,53 @@ def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attributio
     """Run an explainer, hold what it returns to be maps (N, h, w), and bring it to the host."""
     count = evidence.targets.shape[0]
     host = backend().to_host
+    who = f"explainer {explainer.name!r} of {method.source}"
+
+    def each(name: str, values: Any) -> Any:
+        """One number for each picture."""
+        found = host(values)
+        if found.shape != (count,) or found.dtype.kind not in "biuf":
+            raise ExplainerError(
+                f"{who} returned {name!r} as {found.dtype} of shape {found.shape}; expected "
+                f"numbers of shape ({count},)"
+            )
+        return found
+
     try:
         result = explainer.explain(evidence)
         made = result if isinstance(result, Attribution) else Attribution(result)
         maps: FloatArray = host(made.maps)
-        facts = {name: _each(name, host(values), count) for name, values in made.facts.items()}
+        facts = {name: each(name, values) for name, values in made.facts.items()}
         warnings = {
-            kind: (message, _each(kind, host(about), count))
-            for kind, (message, about) in made.warnings.items()
+            kind: (message, each(kind, about)) for kind, (message, about) in made.warnings.items()
         }
+    except UndeclaredNeedError as error:
+        raise UndeclaredNeedError(f"{error}. It is of {method.source}") from error
     except XaiError:
         raise
     except (Exception, SystemExit) as error:
-        raise ExplainerError(
-            f"explainer {explainer.name!r} of {method.source} raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        raise ExplainerError(f"{who} raised {type(error).__name__}: {error}") from error
     if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind != "f":
         raise ExplainerError(
-            f"explainer {explainer.name!r} of {method.source} returned {maps.dtype} of shape "
-            f"{maps.shape}; expected floating maps of shape ({count}, h, w)"
+            f"{who} returned {maps.dtype} of shape {maps.shape}; expected floating maps of shape "
+            f"({count}, h, w)"
         )
     maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
     maps.flags.writeable = False
     return Attribution(maps, facts, warnings)
 
 
-def _each(name: str, values: Any, count: int) -> Any:
-    """One value for each picture."""
-    if values.shape != (count,):
-        raise ExplainerError(f"{name!r} has shape {values.shape}; expected ({count},)")
-    return values
-
-
 def describe(explainer: Explainer, registry: Registry) -> Method:
     """An explainer as provenance: its name, its parameters, where it comes from."""
-    found = parameters(explainer)
+    if isinstance(explainer, Unsound):
+        return Method(explainer.name, {}, signed=False, source=explainer.source)
+    offered = registry.explainers.get(explainer.name)
+    is_offered = offered is not None and type(offered.item) is type(explainer)
+    usual = parameters(offered.item if offered and is_offered else explainer)
     return Method(
         name=explainer.name,
-        parameters={each.name: _plain(each.value) for each in found},
-        defaults={each.name: _plain(each.default) for each in found},
+        parameters={each.name: _plain(each.value) for each in parameters(explainer)},
+        defaults={each.name: _plain(each.value if is_offered else each.default) for each in usual},
         signed=explainer.signed,
         source=str(registry.source_of(explainer)),
     )
@@ -536,9 +557,7 @@ def _saturation(probability: float) -> float:
 def _plain(value: Any) -> Any:
     """A parameter as it goes into provenance, where all is plain data for JSON."""
     if isinstance(value, Explainer):
-        changed = {each.name: _plain(each.value) for each in parameters(value) if each.is_changed}
-        told = ", ".join(f"{name}={each}" for name, each in changed.items())
-        return f"{value.name}({told})" if told else value.name
+        return text_of(value)
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, (list, tuple, set, frozenset)):

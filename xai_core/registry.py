@@ -16,6 +16,7 @@ from xai_core import hookspecs
 from xai_core.errors import RegistryError, UnknownNameError
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.needs import Needs
+from xai_core.settings import configured, configured_by_text, named
 from xai_core.surgery import Graph
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+-]*")
@@ -107,9 +108,28 @@ class Registry:
                 plugins.append(plugin)
         return cls(plugins, broken)
 
-    def explainer(self, name: str) -> Explainer:
-        """Look an explainer up; `UnknownNameError` names those that are near."""
-        return _look_up("explainer", name, self.explainers)
+    def explainer(self, name: str, /, **parameters: Any) -> Explainer:
+        """Look an explainer up, and set it up.
+
+        Args:
+            name: Its name; `UnknownNameError` names those that are near.
+            **parameters: Values in place of those it comes with. Plain data, as it is in
+                provenance, will do: for an explainer its name, for a tuple a list.
+
+        Raises:
+            ParameterError: it has no such parameter, or one that does not take the value.
+        """
+        return configured(_look_up("explainer", name, self.explainers), parameters, self._named)
+
+    def explainer_by_text(self, name: str, texts: Mapping[str, str]) -> Explainer:
+        """The same from text, as on the command line: `{"masks": "4000", "of": "saliency"}`."""
+        return configured_by_text(self.explainer(name), texts, self._named)
+
+    def _named(self, kind: type, text: str) -> Explainer:
+        """What a parameter of a type means by a name: only explainers have any."""
+        if not issubclass(kind, Explainer):
+            raise ValueError(text)
+        return named(text, self.explainer, self._named)
 
     def adapter(self, name: str) -> ModelAdapter:
         """Look an adapter up; `UnknownNameError` names those that are near."""

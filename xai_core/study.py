@@ -2,9 +2,8 @@
 
 import os
 import platform
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass, replace
+from dataclasses import is_dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from types import NoneType
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from xai_core.disagreement import Disagreement
-from xai_core.errors import ExplainerError, LayerError, UsageError
+from xai_core.engines import Engine, Freezer
+from xai_core.errors import LayerError, UsageError
 from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
@@ -23,8 +23,8 @@ from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
 from xai_core.planner import PictureLike, Plan, predict_one, read_gradients, run_plan
-from xai_core.probe import Probe, Reading
-from xai_core.probe.biases import BiasTerms
+from xai_core.probe import Reading
+from xai_core.programs import Programs
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
 from xai_core.surgery import (
@@ -43,6 +43,7 @@ from xai_core.surgery.rewire import Rule, rewire
 from xai_core.targets import Classes, TargetLike, Wanted, make_classes
 from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
 from xai_core.typing import ScoreKind, Tensor
+from xai_core.unsound import sound
 
 EMBEDDED = "efficientnet-lite0"
 """The model that comes with the install."""
@@ -71,6 +72,8 @@ class Study:
         weights: For a family: `imagenet`, `random`, or a weights file.
         size: Height and width to feed a model that leaves them open.
         fit: `crop` or `stretch`, for pictures of another shape; by default the family's.
+        engine: How passes are run: `auto`, `eager`, `compiled`, `frozen`, `openvino` or
+            `openvino-bf16`; see `xai_core.engines`.
         registry: The plugins; by default all that are installed.
 
     Raises:
@@ -89,6 +92,7 @@ class Study:
         weights: str | None = None,
         size: tuple[int, int] | None = None,
         fit: Fit | None = None,
+        engine: Engine = "auto",
         registry: Registry | None = None,
     ) -> None:
         if score not in ("logit", "probability"):
@@ -112,9 +116,11 @@ class Study:
         self.warnings: tuple[MapWarning, ...] = tuple(
             _study_warnings(self._loaded, self._readout, self.input)
         )
-        self._weights = WeightsRecord(self._loaded.model)
-        self._probes: dict[tuple[Needs, tuple[str, ...], Rule, str | None], Probe] = {}
-        self._lock = threading.Lock()
+        self._weights = WeightsRecord(self._loaded)
+        self.engine: Engine = engine
+        self._programs = Programs(
+            self._readout, score, Freezer(self._loaded.model, engine, owned=self._loaded.is_owned)
+        )
 
     @cached_property
     def black(self) -> Tensor:
@@ -123,7 +129,11 @@ class Study:
 
     @property
     def model(self) -> keras.Model:
-        """The model as it was given or loaded."""
+        """The model as it was given or loaded.
+
+        From when it is asked for its weights may change: they are not built into programs any more.
+        """
+        self._hand_out()
         return self._loaded.model
 
     @property
@@ -133,8 +143,17 @@ class Study:
 
     @property
     def graph(self) -> Graph:
-        """The model as a flat graph whose output is its logits."""
+        """The model as a flat graph whose output is its logits.
+
+        Its layers are the model's own: see `model`.
+        """
+        self._hand_out()
         return self._readout.graph
+
+    def _hand_out(self) -> None:
+        """Someone else holds the model from now on, and may change it."""
+        self._weights.record()
+        self._programs.hand_out()
 
     @property
     def layer(self) -> str:
@@ -148,11 +167,11 @@ class Study:
     @property
     def feature_layers(self) -> tuple[FeatureLayer, ...]:
         """What the family says can be explained at, shallow to deep."""
-        return tuple(self.adapter.feature_layers(self.graph))
+        return tuple(self.adapter.feature_layers(self._readout.graph))
 
     def layers(self) -> tuple[LayerRow, ...]:
         """Every layer: its shape, its stride, whether it is a cut, which is the default."""
-        return describe(self.graph, tuple(layer.name for layer in self.feature_layers))
+        return describe(self._readout.graph, tuple(layer.name for layer in self.feature_layers))
 
     def predict(self, picture: PictureLike, *, top: int = 5) -> Prediction:
         """The classes of highest score.
@@ -213,7 +232,8 @@ class Study:
         Raises:
             XaiError: what was asked for does not fit the model; nothing was run.
         """
-        explainers = tuple(self._explainer(each) for each in _listed("methods", methods))
+        asked = (self._explainer(each) for each in _listed("methods", methods))
+        explainers = tuple(sound(each, self.registry) for each in asked)
         wanted = self._wanted(targets, top, bottom)
         wants_layer = [bool(explainer.needs & Needs.LAYER) for explainer in explainers]
         steps: tuple[Step, ...] = ()
@@ -251,15 +271,7 @@ class Study:
         Raises:
             ExplainerError: the rule is not the plain one, and the model has no rectifier.
         """
-        passed = needs & ~Needs.ASKS
-        paths = tuple(layer.path for layer in layers)
-        key = (passed, paths, rule, None if start is None else start.path)
-        with self._lock:
-            if key not in self._probes:
-                readout = self._under(rule)
-                self._probes[key] = Probe(readout, layers, passed, self.score, start)
-            probe = self._probes[key]
-        return probe(images, wanted)
+        return self._programs.read(images, wanted, needs, layers, rule=rule, start=start)
 
     def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
         """What each bias adds to the scores, to first order: see `Evidence.bias_terms`.
@@ -268,26 +280,11 @@ class Study:
             images: Preprocessed pictures (N, H, W, C).
             targets: Class indices, int32 (N,).
         """
-        return self._bias_terms(images, targets)
-
-    @cached_property
-    def _bias_terms(self) -> BiasTerms:
-        return BiasTerms(self._readout, self.score)
+        return self._programs.bias_terms(images, targets)
 
     def rectifiers(self, rule: Rule) -> int:
         """How many rectifiers of the model a rule replaces."""
-        return rewire(self.graph, rule)[1]
-
-    def _under(self, rule: Rule) -> Readout:
-        """The model with its rectifiers under a rule."""
-        graph, replaced = rewire(self.graph, rule)
-        if rule is not Rule.PLAIN and not replaced:
-            raise ExplainerError(
-                f"{self.graph.name!r} has no ReLU that the {rule.value} rule could replace; "
-                "expected one as a layer, as an activation or as an operation. Use a method that "
-                "takes the gradient as it is, such as saliency."
-            )
-        return replace(self._readout, graph=graph)
+        return rewire(self._readout.graph, rule)[1]
 
     def expect(
         self, picture: PictureLike, expected: TargetLike, method: MethodLike = "grad-cam"
@@ -347,8 +344,8 @@ class Study:
         """The layers asked for, in the order in which they run, each once."""
         if not names:
             return (self._target_layer(),)
-        asked = {resolve_layer(self.graph, name).path for name in _listed("layers", names)}
-        return tuple(step for step in self.graph.steps if step.path in asked)
+        asked = {resolve_layer(self._readout.graph, name).path for name in _listed("layers", names)}
+        return tuple(step for step in self._readout.graph.steps if step.path in asked)
 
     def _stages(self, names: str | Sequence[str]) -> tuple[Step, ...]:
         """The layers asked for where they are several, or else the family's feature layers."""
@@ -356,7 +353,7 @@ class Study:
         if len(asked) > 1:
             return asked
         paths = {feature.name for feature in self.feature_layers}
-        return tuple(step for step in self.graph.steps if step.path in paths)
+        return tuple(step for step in self._readout.graph.steps if step.path in paths)
 
     def _target_layer(self) -> Step:
         if self._layer is not None:
@@ -364,18 +361,18 @@ class Study:
         features = self.feature_layers
         if not features:
             raise LayerError(
-                f"{self.graph.name!r} has no layer with a spatial extent that every path from "
-                "input to output crosses, so there is nothing for a class activation map to "
+                f"{self._loaded.model.name!r} has no layer with a spatial extent that every path "
+                "from input to output crosses, so there is nothing for a class activation map to "
                 "show; expected a convolutional feature map (batch, height, width, channels). "
                 "Use a method that needs no layer, such as saliency."
             )
-        return self.graph.step(features[-1].name)
+        return self._readout.graph.step(features[-1].name)
 
     def origin(self) -> dict[str, Any]:
         """Model, weights, preprocessing and versions, as plain data for JSON."""
         weights = self._weights.sha256()
         return {
-            "model": self.model.name,
+            "model": self._loaded.model.name,
             "model_source": self._loaded.source,
             "weights": self._loaded.weights,
             "weights_sha256": weights,
@@ -387,6 +384,7 @@ class Study:
             "channels": self.input.channels,
             "fit": self.input.fit,
             "input_dtype": self.input.dtype,
+            "engine": self.engine,
             "labels": list(self.classes.names or ()) if self._has_own_labels else None,
             "versions": _versions(),
         }

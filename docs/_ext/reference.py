@@ -5,7 +5,6 @@ import inspect
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 
 _ENTRY = re.compile(r" {2}(?P<term>\S.*?)(?: {2,}(?P<text>\S.*))?$")
 
@@ -23,22 +22,27 @@ def pages() -> dict[str, str]:
 def explainers() -> str:
     """A section for each installed explainer."""
     from xai_core import Registry
+    from xai_core.cost import cost
+    from xai_core.parameters import parameters
+    from xai_core.settings import text_of
 
     registry = Registry.discover()
-    rows = ["| Name | Signed | Reads |", "| --- | --- | --- |"]
+    rows = ["| Name | Signed | Reads | Passes of a map |", "| --- | --- | --- | --- |"]
     sections = []
     for name, entry in registry.explainers.items():
         explainer = entry.item
         needs = ", ".join(_words(str(need.name)) for need in explainer.needs) or "nothing"
         link = f"[{name}](#{anchor('explainer', name)})"
-        rows.append(f"| {link} | {_yes(explainer.signed)} | {needs} |")
-        values = {each.name: getattr(explainer, each.name) for each in fields(explainer)}
-        parameters = [f"`{key}={value}`" for key, value in values.items()]
+        rows.append(f"| {link} | {_yes(explainer.signed)} | {needs} | {cost(explainer)} |")
+        told = [
+            f"- `{each.name}={text_of(each.value)}`: {_plain(each.expected)}"
+            for each in parameters(explainer)
+        ]
         sections += [
             f"({anchor('explainer', name)})=",
             f"## {name}",
             _plain(inspect.getdoc(type(explainer)) or ""),
-            f"Parameters: {', '.join(parameters)}." if parameters else "It has no parameters.",
+            "\n".join(["Parameters:", "", *told]) if told else "It has no parameters.",
             f"From {_plain(str(entry.source))}, class `{type(explainer).__qualname__}`.",
         ]
     return _join("\n".join(rows), *sections)

@@ -414,12 +414,34 @@ def test_the_embedded_model_has_one_hash(registry):
     assert hash_weights(first) == hash_weights(second)
 
 
+IN_HAND, LOADED = "in memory", "a file"
+
+
+def record_of(model, source):
+    return WeightsRecord(LoadedModel(model, source, "its own"))
+
+
 def test_a_record_notices_that_weights_have_changed():
     model = trained(sequential)
-    record = WeightsRecord(model)
-    assert record.sha256() == hash_weights(model)
+    record = record_of(model, IN_HAND)
     before = model.get_weights()
+    first = hash_weights(model)
     model.set_weights([2 * weight for weight in before])
     assert record.sha256() is None
     model.set_weights(before)
+    assert record.sha256() == first
+
+
+def test_what_no_one_else_holds_is_hashed_when_it_is_told_or_handed_out(monkeypatch):
+    model = trained(sequential)
+    asked = []
+    monkeypatch.setattr(
+        "xai_core.models.hash_weights", lambda each: asked.append(each) or hash_weights(each)
+    )
+    record = record_of(model, LOADED)
+    assert asked == []
     assert record.sha256() == hash_weights(model)
+    handed_out = record_of(model, LOADED)
+    handed_out.record()
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    assert handed_out.sha256() is None

@@ -78,7 +78,7 @@ def layer_calls(model):
 
 def operations(study, kind):
     """How often an operation occurs in the one compiled program of a study."""
-    (probe,) = study._probes.values()
+    (probe,) = study._programs.kinds.values()
     compiled = probe._pass
     names, cells = compiled.__code__.co_freevars, compiled.__closure__
     (program,) = cells[names.index("programs")].cell_contents.values()

@@ -4,6 +4,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import keras
@@ -21,6 +22,7 @@ from xai_core.errors import (
     UnknownNameError,
     UsageError,
 )
+from xai_core.planner import describe
 from xai_core.preprocessing import SCHEMES
 from xai_core.probe import AT_INPUT, Probe
 from xai_core.registry import Plugin, Source
@@ -906,12 +908,12 @@ EXPECTED = "expected floating maps of shape (1, h, w)"
         (
             "undeclared",
             "explainer 'broken' reads ACTIVATIONS, which its needs (<Needs.NOTHING: 0>) do not "
-            "declare; add Needs.ACTIVATIONS to them",
+            f"declare; add Needs.ACTIVATIONS to them. It is of module {__name__}",
         ),
         (
             "undeclared-query",
             "explainer 'broken' reads QUERIES, which its needs (<Needs.NOTHING: 0>) do not "
-            "declare; add Needs.QUERIES to them",
+            f"declare; add Needs.QUERIES to them. It is of module {__name__}",
         ),
     ],
 )
@@ -975,7 +977,8 @@ def test_a_map_of_zeros(study):
 def test_a_map_that_is_not_finite(study):
     found = study.explain(draw(), Broken("nan"))
     assert [str(each) for each in found.warnings] == [
-        "non-finite: 3 of 12 values are NaN or infinite"
+        f"non-finite: 3 of the 12 values that 'broken' of module {__name__} returned are NaN or "
+        "infinite"
     ]
 
 
@@ -1092,7 +1095,7 @@ def test_the_parameters_of_a_method_are_recorded(study):
     found = study.explain(draw(), Asks(3))
     assert found.provenance["parameters"] == {"count": 3, "gradients": False}
     assert found.provenance["method_source"] == f"module {__name__}"
-    assert str(found.method) == "asks(count=3, gradients=False)"
+    assert str(found.method) == "asks(count=3)"
 
 
 def test_the_hash_of_the_weights_notices_a_change(registry):
@@ -1263,3 +1266,12 @@ def test_a_map_is_asked_for_by_method_and_target(registry):
         many["saliency"]
     with pytest.raises(KeyError, match=r"0 maps for \('saliency', 9\); expected one"):
         many["saliency", 9]
+
+
+def test_what_a_plugin_offers_are_the_usual_parameters():
+    offered = Asks(7)
+    plugin = SimpleNamespace(xai_explainers=hookimpl(lambda: [offered]))
+    registry = Registry([Plugin(Source("other", "1"), plugin)])
+    assert str(describe(offered, registry)) == "asks"
+    assert str(describe(Asks(3), registry)) == "asks(count=3)"
+    assert describe(Asks(3), registry).parameters == {"count": 3, "gradients": False}

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import re
 import runpy
 import sys
 import tomllib
@@ -222,10 +221,29 @@ def test_own_explainer(run):
     figure(done.folder, "own_explainer.png")
 
 
-def test_own_explainer_is_found_by_the_entry_point_on_its_page(tmp_path, monkeypatch):
-    page = (DOCS / "howto" / "own-explainer.md").read_text(encoding="utf-8")
-    project = tomllib.loads(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])["project"]
-    installed = tmp_path / "my_explainers-1.0.dist-info"
+def test_own_plugin(run, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    try:
+        done = run("own_plugin")
+    finally:
+        for name in [each for each in sys.modules if each.startswith("my_cam")]:
+            del sys.modules[name]
+    cat, espresso = (done.many["my-cam", name] for name in ("Egyptian cat", "espresso"))
+    assert upper(espresso) < 0.6
+    assert upper(cat) > 0.7
+    assert cat.map.sum() < 0.3 * done.many["grad-cam", "Egyptian cat"].map.sum()
+    wrote, found = done.printed.split("\n\n\n")
+    assert wrote.startswith("Wrote the plugin my-cam")
+    laws = [line.partition(": ") for line in found.splitlines()]
+    assert {law for law, _, _ in laws} > {"batch", "CONSTANT", "SHIFT", "LINEAR"}
+    assert {said for _, _, said in laws} == {"ok"}
+    figure(done.folder, "own_plugin.png")
+
+
+def test_the_example_plugin_is_found_by_its_entry_point(tmp_path, monkeypatch):
+    plugin = DOCS / "example-plugin"
+    project = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = tmp_path / "example_cam-0.1.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -233,15 +251,17 @@ def test_own_explainer_is_found_by_the_entry_point_on_its_page(tmp_path, monkeyp
     ((group, entries),) = project["entry-points"].items()
     lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
     (installed / "entry_points.txt").write_text("\n".join(lines))
-    (tmp_path / "own_explainer.py").write_text((EXAMPLES / "own_explainer.py").read_text())
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(plugin / "src")
     importlib.invalidate_caches()
     try:
         registry = xai.Registry.discover()
     finally:
-        sys.modules.pop("own_explainer", None)
-    assert registry.explainer("mean-activation").power == 1.0
-    assert str(registry.explainers["mean-activation"].source) == "my-explainers 1.0"
+        for name in [each for each in sys.modules if each.startswith("example_cam")]:
+            del sys.modules[name]
+    assert registry.explainer("example-cam", channels=3).channels == 3
+    assert str(registry.explainers["example-cam"].source) == "example-cam 0.1.0"
+    assert str(registry.adapters["example-cam-net"].source) == "example-cam 0.1.0"
 
 
 def test_report(run):

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from xai_core.cli import comparing, listing, output
+from xai_core.cli import checking, comparing, listing, output, planting
 from xai_core.cli import options as o
+from xai_core.cli.setting import set_up
 from xai_core.cli.shared import (
     FIGURES,
     about,
@@ -70,6 +71,7 @@ def explain(
     picture: o.PictureFile,
     model: o.Model = o.DEFAULT_MODEL,
     method: o.Method = "grad-cam",
+    set_: o.Set = None,
     target: o.TargetClass = None,
     layer: o.Layer = None,
     score: o.Score = "logit",
@@ -105,6 +107,7 @@ def explain(
     from xai_core.files import write_atomically
     from xai_core.images import read_picture
 
+    settings = o.parse_settings(set_)
     source = read_picture(picture)
     name = ".".join([Path(picture).stem, method, *([slug(target)] if target else [])])
     overlay_path = destination(out or f"{name}.png", (".png", ".npz"))
@@ -114,6 +117,8 @@ def explain(
         {"heatmap": heat_path} if heat_path else {}
     )
     protect([picture], *files.values())
+    registry = listing.discover()
+    methods = set_up([method], settings, registry)
     study = study_of(
         model,
         layer=layer,
@@ -124,10 +129,11 @@ def explain(
         adapter=adapter,
         size=size,
         fit=fit,
+        registry=registry,
     )
     with output.status(f"explaining by {method}"):
         # What `Study.explain` does, with the prediction that comes with it.
-        comparison = study.compare(source, [method], [target])
+        comparison = study.compare(source, methods, [target])
     for failure in comparison.failures:
         raise failure.error
     (explanation,) = comparison
@@ -320,11 +326,18 @@ def list_(
     what: Annotated[
         _What | None, typer.Argument(help="By default all of them.", show_default=False)
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Of an explainer: all of it.", show_default=False),
+    ] = None,
     json: o.Json = False,
     _: o.Quiet = False,
 ) -> None:
     """List explainers, adapters (model families), plugins or schemes."""
-    listing.show(list(_What) if what is None else [what], as_json=json)
+    if what is not None and name is not None:
+        listing.show_one(what, name, as_json=json)
+    else:
+        listing.show(list(_What) if what is None else [what], as_json=json)
 
 
 @app.command()
@@ -351,3 +364,7 @@ def demo(
         demonstration.show(comparison, path)
     if comparison.failures:
         raise typer.Exit(1)
+
+
+app.command("check")(checking.check)
+app.command("new-plugin")(planting.new_plugin)

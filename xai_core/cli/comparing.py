@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xai_core.cli import listing, output
 from xai_core.cli import options as o
-from xai_core.cli import output
+from xai_core.cli.setting import set_up
 from xai_core.cli.shared import (
     FIGURES,
     about,
@@ -25,6 +26,7 @@ from xai_core.errors import UsageError
 
 if TYPE_CHECKING:
     from xai_core.disagreement import Disagreement
+    from xai_core.interfaces import Explainer
     from xai_core.render import Sharing
     from xai_core.study import Study
     from xai_core.types import Comparison
@@ -60,6 +62,7 @@ def compare(
     model: o.Model = o.DEFAULT_MODEL,
     models: o.Models = None,
     methods: o.Methods = o.DEFAULT_METHODS,
+    set_: o.Set = None,
     target: o.TargetClasses = None,
     top: Count = None,
     bottom: Annotated[
@@ -106,6 +109,7 @@ def compare(
     """
     _refuse_together({"--target": target, "--top": top, "--bottom": bottom, "--expect": expect})
     names = o.parse_methods(methods)
+    settings = o.parse_settings(set_)
     chosen = o.parse_names("--models", models, "vgg16,my.keras") if models is not None else [model]
     path = destination(out or f"{Path(pictures[0]).stem}.compare.png", (".html", *FIGURES))
     protect(pictures, path)
@@ -129,11 +133,14 @@ def compare(
             raise UsageError(f"received --expect with --methods {methods}; expected one method")
         if layer and len(layer) > 1:
             raise UsageError(f"received --expect with {len(layer)} layers; expected one")
-        method = names[0]
-        source = _read_one(pictures)
+        names = names[:1]
+    source = [_read_one(pictures)] if len(chosen) == len(pictures) == 1 else list(pictures)
+    study["registry"] = listing.discover()
+    explainers = set_up(names, settings, study["registry"])
+    if expect is not None:
         single = study_of(chosen[0], layer=layer[0] if layer else None, **study)
-        with output.status(f"explaining by {method}"):
-            found = single.expect(source, expect, method)
+        with output.status(f"explaining by {names[0]}"):
+            found = single.expect(source[0], expect, explainers[0])
         _show_disagreement(single, found, drawing, as_json=json)
         return
     asked: dict[str, Any] = {
@@ -143,13 +150,12 @@ def compare(
         "layers": layer or [],
     }
     if len(chosen) == 1:
-        source = [_read_one(pictures)] if len(pictures) == 1 else pictures
         single = study_of(chosen[0], **study)
         with output.progress() as tell:
-            comparison = single.compare(source, names, batch=batch, progress=tell, **asked)
+            comparison = single.compare(source, explainers, batch=batch, progress=tell, **asked)
         output_facts = list(about(single, comparison.predictions))
     else:
-        comparison = _across(chosen, pictures, names, batch, asked, study)
+        comparison = _across(chosen, source, explainers, batch, asked, study)
         output_facts = list(about_models(comparison.predictions))
     drawing.save(comparison)
     if json:
@@ -181,7 +187,7 @@ def _read_one(pictures: Sequence[str]) -> Any:
 def _across(
     models: Sequence[str],
     pictures: Sequence[str],
-    methods: Sequence[str],
+    methods: Sequence["Explainer"],
     batch: int,
     asked: dict[str, Any],
     study: dict[str, Any],

@@ -1,14 +1,14 @@
 """What is installed, and what is inside a model, as tables."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from xai_core.cli import output, quiet
+from xai_core.cli import methods, output, quiet
+from xai_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from xai_core.interfaces import Explainer
     from xai_core.registry import Registry
     from xai_core.study import Study
     from xai_core.surgery import LayerRow
@@ -37,39 +37,28 @@ def show(kinds: Sequence[str], *, as_json: bool) -> None:
             output.say("")
         if len(found) > 1:
             output.say(kind.capitalize(), "bold")
-        columns = _COLUMNS[kind]
-        output.show_table(columns, ([_cell(row[name]) for name in columns] for row in rows))
+        _VIEWS[kind](rows)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={each}" for name, each in value.items())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+def show_one(kind: str, name: str, *, as_json: bool) -> None:
+    """Tell all of one explainer.
 
-
-def _explainers(registry: "Registry") -> Rows:
-    return [
-        {
-            "name": name,
-            "summary": _summary(entry.item),
-            "signed": entry.item.signed,
-            "needs": [str(need.name).lower().replace("_", "-") for need in entry.item.needs],
-            "parameters": {
-                each.name: getattr(entry.item, each.name)
-                for each in fields(entry.item)  # type: ignore[arg-type]
-            },
-            "source": str(entry.source),
-        }
-        for name, entry in registry.explainers.items()
-    ]
-
-
-def _summary(explainer: "Explainer") -> str:
-    return (type(explainer).__doc__ or "").strip().partition("\n")[0]
+    Raises:
+        UnknownNameError: there is none of that name; says which are near.
+        UsageError: it is to be one of another kind.
+    """
+    if kind != "explainers":
+        raise UsageError(
+            f"received {name!r} after {kind}; expected a name only after explainers, as in "
+            "xai list explainers grad-cam"
+        )
+    registry = discover()
+    explainer = registry.explainer(name)
+    (row,) = (each for each in methods.rows(registry) if each["name"] == name)
+    if as_json:
+        output.show_json({kind: [row]})
+    else:
+        methods.show_one(row, explainer)
 
 
 def _adapters(registry: "Registry") -> Rows:
@@ -109,19 +98,27 @@ def _schemes(_: object) -> Rows:
 
 _LISTS: Mapping[str, Callable[[Any], Rows]] = MappingProxyType(
     {
-        "explainers": _explainers,
+        "explainers": methods.rows,
         "adapters": _adapters,
         "plugins": _plugins,
         "schemes": _schemes,
     }
 )
 
-_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+
+def _table(*columns: str) -> Callable[[Rows], None]:
+    def show(rows: Rows) -> None:
+        output.show_table(columns, ([output.cell(row[name]) for name in columns] for row in rows))
+
+    return show
+
+
+_VIEWS: Mapping[str, Callable[[Rows], None]] = MappingProxyType(
     {
-        "explainers": ("name", "signed", "parameters", "source", "summary"),
-        "adapters": ("name", "preprocessing", "fit", "source", "summary"),
-        "plugins": ("distribution", "version", "offers", "names"),
-        "schemes": ("name", "summary"),
+        "explainers": methods.show,
+        "adapters": _table("name", "preprocessing", "fit", "source", "summary"),
+        "plugins": _table("distribution", "version", "offers", "names"),
+        "schemes": _table("name", "summary"),
     }
 )
 

@@ -1,11 +1,12 @@
 """The options that commands share, in the words of `Study`'s arguments."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
 from xai_core.cli import output
-from xai_core.errors import UsageError
+from xai_core.errors import ParameterError, UsageError
 
 DEFAULT_MODEL = "efficientnet-lite0"
 DEFAULT_METHODS = "grad-cam,grad-cam++,saliency"
@@ -21,6 +22,14 @@ Method: TypeAlias = Annotated[
 ]
 Methods: TypeAlias = Annotated[
     str, typer.Option("--methods", metavar="A,B,...", help="Explainers (xai list explainers).")
+]
+Set: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="METHOD.NAME=VALUE",
+        help="A parameter of a method (xai list explainers METHOD); may be given again.",
+    ),
 ]
 _TARGET_HELP = (
     "A class: its index, its name, or an unambiguous beginning of that. "
@@ -157,3 +166,18 @@ def parse_names(option: str, text: str, example: str) -> list[str]:
     if not names:
         raise UsageError(f"received {option} {text!r}; expected names, such as {example}")
     return names
+
+
+def parse_settings(given: Sequence[str] | None) -> Mapping[str, str]:
+    """Values by name, from `rise.masks=4000`."""
+    settings: dict[str, str] = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name.strip():
+            raise ParameterError(
+                f"received --set {each!r}; expected METHOD.NAME=VALUE, such as rise.masks=4000"
+            )
+        if name.strip() in settings:
+            raise ParameterError(f"received --set {name.strip()} twice; expected it once")
+        settings[name.strip()] = value
+    return settings

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import singledispatch
+from types import NoneType
 from typing import Any
 
 from rich.console import Console
@@ -42,6 +44,11 @@ def _console(*, stderr: bool) -> Console:
         highlight=False,
         width=None if fixed else _PIPED_WIDTH,
     )
+
+
+def width() -> int:
+    """How many characters fit into a line of a result."""
+    return _console(stderr=False).width
 
 
 def never_fail_on_encoding() -> None:
@@ -151,6 +158,12 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     _console(stderr=False).print(grid)
 
 
+def show_verdict(word: str, style: str, name: object, text: object) -> None:
+    """Print a verdict on one line, cut where the terminal's line ends."""
+    line = Text.assemble((f"{word:<8}", style), f"{safe(name):<20}", (safe(text), "dim"))
+    _console(stderr=False).print(line, no_wrap=True, overflow="ellipsis")
+
+
 def show_table(
     header: Sequence[str],
     rows: Iterable[Sequence[object]],
@@ -172,6 +185,28 @@ def show_table(
     for number, row in enumerate(rows):
         table.add_row(*map(safe, row), style="bold" if number in bold else "")
     _console(stderr=False).print(table)
+
+
+@singledispatch
+def cell(value: Any) -> str:
+    """A value as it stands in a table."""
+    return str(value)
+
+
+@cell.register
+def _(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+@cell.register(NoneType)
+def _(_: None) -> str:
+    return ""
+
+
+@cell.register(list)
+@cell.register(tuple)
+def _(value: Sequence[Any]) -> str:
+    return ", ".join(map(cell, value))
 
 
 def show_json(document: Mapping[str, Any]) -> None:

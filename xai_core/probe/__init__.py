@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import keras
 from keras import ops
@@ -17,7 +17,7 @@ from keras import ops
 from xai_core.errors import XaiError
 from xai_core.needs import Needs
 from xai_core.surgery import Readout, Step, widen
-from xai_core.typing import ScoreKind, Tensor
+from xai_core.typing import FloatArray, ScoreKind, Tensor
 
 BACKENDS = ("tensorflow",)
 """The backends that have a module here."""
@@ -44,6 +44,12 @@ Key: TypeAlias = tuple[Needs, str]
 
 AT_INPUT = ""
 
+Way: TypeAlias = Literal["compiled", "eager"]
+"""Compiled takes seconds at first and is faster from then on."""
+
+Constants: TypeAlias = Sequence[tuple[Any, Tensor]]
+"""Variables, and what stands in the place of each."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -60,6 +66,8 @@ class Reading:
     """The class indices that were asked for or ranked there, int32 (N, T)."""
     score: Tensor
     """The explained score, (N, T)."""
+    each: tuple[tuple[Tensor, Tensor], ...]
+    """For each of the T targets, its class index and its score, (N,) each."""
     shared: Mapping[Key, Tensor]
     """What does not depend on the target: activations (N, h, w, K)."""
     per_target: tuple[Mapping[Key, Tensor], ...]
@@ -84,6 +92,9 @@ class Probe:
         score: Which score is differentiated.
         start: The layer whose activations are given in place of pictures: the head alone
             is run.
+        way: How the pass is run.
+        frozen: Variables, and the values to build into the program in their place; the compiler
+            then merges and lays out what it could not while they may change.
     """
 
     def __init__(
@@ -93,7 +104,10 @@ class Probe:
         needs: Needs,
         score: ScoreKind,
         start: Step | None = None,
+        way: Way = "compiled",
+        frozen: Sequence[tuple[Any, FloatArray]] = (),
     ) -> None:
+        self._frozen = frozen
         self._backend = backend()
         self._readout = readout
         self._graph = readout.graph
@@ -102,7 +116,14 @@ class Probe:
         self._needs = needs
         self._score = score
         self._seed = seed_of(readout)
-        self._pass: Callable[..., Any] = self._backend.compiled(self._trace)
+        self._pass: Callable[..., Any] = (
+            self._backend.compiled(self._trace) if way == "compiled" else self._trace
+        )
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether weights are built into the program."""
+        return bool(self._frozen)
 
     def __call__(self, images: Tensor, wanted: Tensor) -> Reading:
         """Run the pass.
@@ -118,6 +139,7 @@ class Probe:
             probabilities=found["probabilities"],
             targets=found["targets"],
             score=found["score"],
+            each=tuple(found["each"]),
             shared=_by_key(found["shared"]),
             per_target=tuple(map(_by_key, found["per_target"])),
             health=tuple(map(_by_key, found["health"])),
@@ -131,6 +153,8 @@ class Probe:
         return 1 if Needs.ACTIVATION_GRADIENTS in self._needs else len(self._stops)
 
     def _trace(self, images: Tensor, wanted: Tensor) -> dict[str, Any]:
+        wanted = ops.convert_to_tensor(wanted, "int32")
+        constants = [(each, ops.convert_to_tensor(values)) for each, values in self._frozen]
         at = self._enter(images)
         backs: list[Callable[[Tensor], Tensor]] = []
         activations = {}
@@ -138,7 +162,7 @@ class Probe:
             if number and Needs.ACTIVATIONS in self._needs:
                 activations[_text(Needs.ACTIVATIONS, path)] = widen(at)
             is_last = number == len(self._stops) - 1
-            link = self._scores if is_last else partial(self._link, number)
+            link = partial(self._scores if is_last else self._link, number, constants)
             if number >= self._shallowest_gradient:
                 at, back = self._backend.pullback(link, at)
                 backs.append(back)
@@ -156,11 +180,13 @@ class Probe:
             )
             or ({},) * wanted.shape[1]
         )
+        score = ops.take_along_axis(scores, targets, axis=1)
         return {
             "logits": logits,
             "probabilities": probabilities,
             "targets": targets,
-            "score": ops.take_along_axis(scores, targets, axis=1),
+            "score": score,
+            "each": tuple((targets[:, t], score[:, t]) for t in range(wanted.shape[1])),
             "shared": activations,
             "per_target": per_target,
             "health": tuple(
@@ -171,22 +197,17 @@ class Probe:
 
     def _enter(self, given: Tensor) -> Tensor:
         """What is given, in the dtype that the model wants; layers convert activations."""
-        dtype = self._graph.input_dtype
-        if self._stops[0][1] != self._graph.input:
-            return given
-        # Whole numbers have no gradient; float32 holds those of a picture exactly.
-        return ops.cast(given, dtype if "float" in dtype else "float32")
+        return self._graph.enter(given) if self._stops[0][1] == self._graph.input else given
 
-    def _link(self, number: int, at: Tensor) -> Tensor:
+    def _link(self, number: int, weights: Constants, at: Tensor) -> Tensor:
         """From one stop to the next."""
         (_, start), (_, end) = self._stops[number : number + 2]
-        return self._graph.run({start: at}, [end])[end]
+        return self._graph.run({start: at}, [end], weights)[end]
 
-    def _scores(self, at: Tensor) -> Tensor:
+    def _scores(self, number: int, weights: Constants, at: Tensor) -> Tensor:
         """From the last stop to the logits."""
-        _, start = self._stops[-1]
-        output = self._graph.run({start: at}, [self._graph.output])[self._graph.output]
-        return self._readout.logits(output)
+        start, end = self._stops[number][1], self._graph.output
+        return self._readout.logits(self._graph.run({start: at}, [end], weights)[end])
 
     def _gradients(
         self, backs: Sequence[Callable[[Tensor], Tensor]], targets: Tensor, scores: Tensor

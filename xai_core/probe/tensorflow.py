@@ -33,6 +33,12 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype: Any) -> Any:
+    """A function of one tensor as TensorFlow's own program, for OpenVINO to read."""
+    spec = tf.TensorSpec(shape, tf.as_dtype(dtype))
+    return tf.function(function, autograph=False).get_concrete_function(spec)
+
+
 def pullback(
     function: Callable[[Tensor], Tensor], argument: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

@@ -1,13 +1,15 @@
-"""The lines of Python that make a comparison again."""
+"""The lines of Python, and the command, that make a comparison again."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
 from xai_core.preprocessing import SCHEMES
 from xai_core.report.data import Report
 from xai_core.report.text import plain
-from xai_core.types import Target
+from xai_core.settings import text_of
+from xai_core.types import LAYERS_TOGETHER, Method, Target
 
 _IN_MEMORY = "in memory"
 
@@ -17,9 +19,7 @@ def recipe(report: Report) -> str:
     comparison, axes = report.comparison, report.axes
     origins = {cell.model: report.origins[cell.origin] for cell in comparison}
     layers = {
-        model: list(
-            dict.fromkeys(c.layer for c in comparison.cells if c.model == model and c.layer)
-        )
+        model: _layers([c.layer for c in comparison.cells if c.model == model and c.layer])
         for model in axes.models
     }
     kinds = {cell.model: cell.score_kind for cell in comparison}
@@ -31,13 +31,14 @@ def recipe(report: Report) -> str:
     asked = [
         ("pictures", _list([_quoted(_name(each)) for each in axes.pictures])),
         *([("models", "studies")] if several else []),
-        ("methods", _list([_quoted(each.name) for each in axes.methods if ":" not in each.name])),
+        ("methods", _list([_method(each) for each in axes.methods if ":" not in each.name])),
         *_targets(list(dict.fromkeys(cell.target for cell in comparison.cells))),
         *([] if several else [("layers", _list(list(map(_quoted, layers[axes.models[0]]))))]),
     ]
     lines = ["import xai_core as xai", ""]
     lines += [
-        f"# {_quoted(each.name)} ran as {_comment(each)}, of {_comment(each.source)}"
+        f"# {_quoted(each.name)}, of {_comment(each.source)}, ran with "
+        + ", ".join(f"{name}={_comment(value)}" for name, value in each.parameters.items())
         for each in axes.methods
         if each.parameters
     ]
@@ -57,7 +58,104 @@ def recipe(report: Report) -> str:
         ")",
         'many.save("report.html")',
     ]
+    command = None if several else _command(report, origins.get(axes.models[0]), kinds, layers)
+    if command:
+        lines += ["", "# The same on the command line:", *(f"# {line}" for line in command)]
     return "\n".join(lines) + "\n"
+
+
+def _command(
+    report: Report,
+    origin: Mapping[str, Any] | None,
+    kinds: Mapping[str, str],
+    layers: Mapping[str, Sequence[str]],
+) -> list[str] | None:
+    """The lines of one command; None where only Python can do it.
+
+    That is where the model, its preprocessing, its labels or a method were in memory, where
+    what was predicted stands beside other classes, or where a word cannot be seen.
+    """
+    axes = report.axes
+    (model,) = axes.models
+    asked = list(dict.fromkeys(cell.target.asked for cell in report.comparison.cells))
+    if (
+        origin is None
+        or origin["model_source"] == _IN_MEMORY
+        or origin["labels"] is not None
+        or origin["preprocessing"] not in SCHEMES
+        or any(":" in each.name or not _is_installed(each) for each in axes.methods)
+        or ("predicted" in asked and len(asked) > 1)
+    ):
+        return None
+    pictures = [_name(each) for each in axes.pictures]
+    options = list(_options(axes.methods, asked, origin, kinds[model], layers[model]))
+    words = [*pictures, *(word for option in options for word in option)]
+    if any(not word.isascii() or not word.isprintable() for word in words):
+        return None
+    if any(word.startswith("-") for word in (*pictures, *(value for _, value in options))):
+        return None
+    lines = [
+        shlex.join(["xai", "compare", *pictures]),
+        *(f"    {name} {shlex.quote(value)}" for name, value in options),
+    ]
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _options(
+    methods: Sequence[Method],
+    asked: Sequence[str],
+    origin: Mapping[str, Any],
+    kind: str,
+    layers: Sequence[str],
+) -> Iterator[tuple[str, str]]:
+    source = str(origin["model_source"])
+    yield "--model", source
+    if source == origin["adapter"]:
+        yield "--weights", str(origin["weights"])
+    else:
+        yield "--adapter", str(origin["adapter"])
+    yield "--methods", ",".join(each.name for each in methods)
+    for method in methods:
+        for name, value in method.changed.items():
+            yield "--set", f"{method.name}.{name}={text_of(value)}"
+    ranks = _ranks(asked)
+    if ranks:
+        yield ranks
+    for target in [] if ranks or list(asked) == ["predicted"] else asked:
+        yield "--target", target
+    for layer in layers:
+        yield "--layer", layer
+    yield "--score", kind
+    yield "--preprocess", str(origin["preprocessing"])
+    yield "--size", "x".join(map(str, origin["input_size"]))
+    yield "--fit", str(origin["fit"])
+    yield "--out", "report.html"
+
+
+def _layers(paths: Sequence[str]) -> list[str]:
+    """The layers to ask for; none where only the default can be meant.
+
+    A method of several layers takes all that are asked for, the others each of them. Where it
+    took more than they did, none was asked for.
+    """
+    alone = list(dict.fromkeys(path for path in paths if LAYERS_TOGETHER not in path))
+    together = [path.split(LAYERS_TOGETHER) for path in paths if LAYERS_TOGETHER in path]
+    if not together:
+        return alone
+    return together[0] if set(together[0]) == set(alone or together[0]) else []
+
+
+def _is_installed(method: Method) -> bool:
+    """Whether a plugin offers it, so that it can be had by its name."""
+    return not method.source.startswith("module ")
+
+
+def _method(method: Method) -> str:
+    """What makes it again: its name, or with parameters that are changed, a call."""
+    if not method.changed or not _is_installed(method):
+        return _quoted(method.name)
+    given = ", ".join(f"{name}={_quoted(value)}" for name, value in method.changed.items())
+    return f"xai.explainer({_quoted(method.name)}, {given})"
 
 
 def _study(
@@ -92,11 +190,19 @@ def _study(
 def _targets(targets: Sequence[Target]) -> list[tuple[str, str]]:
     """The argument that asks for these classes."""
     asked = list(dict.fromkeys(target.asked for target in targets))
-    ranks = [int(each[5:]) for each in asked if each.startswith("rank ") and each[5:].isdecimal()]
-    if ranks and len(ranks) == len(asked):
-        upwards = ranks == list(range(1, len(ranks) + 1))
-        return [("top" if upwards else "bottom", str(len(ranks)))]
+    ranks = _ranks(asked)
+    if ranks:
+        return [(ranks[0].removeprefix("--"), ranks[1])]
     return [("targets", _list([_target(each) for each in asked]))]
+
+
+def _ranks(asked: Sequence[str]) -> tuple[str, str] | None:
+    """The option that asks for these ranks, where all are ranks."""
+    ranks = [int(each[5:]) for each in asked if each.startswith("rank ") and each[5:].isdecimal()]
+    if not ranks or len(ranks) != len(asked):
+        return None
+    upwards = ranks == list(range(1, len(ranks) + 1))
+    return "--top" if upwards else "--bottom", str(len(ranks))
 
 
 def _target(asked: str) -> str:

@@ -7,7 +7,7 @@ for good, and the user's `model.summary()` then shows the shapes of ours.
 """
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -149,12 +149,23 @@ class Graph:
             + ". `xai layers` lists them all."
         )
 
-    def run(self, known: Mapping[int, Tensor], wanted: Collection[int]) -> dict[int, Tensor]:
-        """Compute the `wanted` values from the `known` ones, running only what that takes."""
+    def run(
+        self,
+        known: Mapping[int, Tensor],
+        wanted: Collection[int],
+        weights: Sequence[tuple[Any, Tensor]] = (),
+    ) -> dict[int, Tensor]:
+        """Compute the `wanted` values from the `known` ones, running only what that takes.
+
+        Args:
+            known: Tensors by the number of the value.
+            wanted: Numbers of values.
+            weights: Variables, and what stands in the place of each.
+        """
         values = dict(known)
         # Without the scope, activity regularizers would leave the losses of this run, symbols
         # of a compiled program, in the user's layers.
-        with keras.StatelessScope(collect_losses=True, initialize_variables=False):
+        with keras.StatelessScope(weights, collect_losses=True, initialize_variables=False):
             for step in self._needed(frozenset(known), frozenset(wanted)):
                 values.update(step(values))
         return {value: values[value] for value in wanted}
@@ -172,6 +183,17 @@ class Graph:
                 f"{self.name!r}: part of the graph does not follow from the values given"
             )
         return reversed(chosen)
+
+    def enter(self, images: Tensor) -> Tensor:
+        """Pictures in the dtype that the model wants.
+
+        Whole numbers have no gradient; float32 holds those of a picture exactly.
+        """
+        return ops.cast(images, self.input_dtype if "float" in self.input_dtype else "float32")
+
+    def maker(self, value: int) -> Step:
+        """The step that computes a value."""
+        return next(step for step in self.steps if value in step.outputs)
 
     def shape(self, step: Step) -> tuple[int | None, ...]:
         """The static shape of a step's first output."""

@@ -358,7 +358,7 @@ def test_the_recipe_of_several_models(many):
     script = recipe(collect(many))
     assert script.count("xai.Study(") == 2
     assert "xai.compare(" in script
-    assert '# "signed" ran as signed(strength=2.0), of <b>evil</b> 1' in script
+    assert '# "signed", of <b>evil</b> 1, ran with strength=2.0' in script
     run(script)
 
 

@@ -1,0 +1,183 @@
+"""How passes are run: the same numbers, and never those of weights that are gone."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from xai_core import Study
+from xai_core.demo import cat
+from xai_core.engines import WORTH_FREEZING
+from xai_core.errors import UsageError
+
+SIZE = (16, 24)
+
+
+def build(seed=4):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(6, 3, strides=2, use_bias=False, name="first")(inputs)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ReLU()(x)
+    x = layers.SeparableConv2D(8, 3, activation="relu", bias_initializer="normal", name="deep")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(5, activation="softmax", name="head")(x))
+    draw = np.random.default_rng(seed)
+    model.get_layer("norm").set_weights([draw.uniform(0.5, 2, 6) for _ in range(4)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "model.keras"
+    build().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(5).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def study_of(model, registry, engine):
+    return Study(model, registry=registry, preprocess="unit", engine=engine)
+
+
+def frozen_programs(study):
+    return [probe.is_frozen for probe in study._programs.kinds.values()]
+
+
+METHODS = ["grad-cam", "grad-cam++", "hirescam", "layercam", "eigen-cam", "score-cam", "saliency"]
+
+
+@pytest.mark.parametrize("engine", ["eager", "frozen", "auto"])
+def test_every_engine_gives_the_same_maps(registry, file, picture, engine):
+    plain = study_of(file, registry, "compiled").compare(picture, METHODS, [0, 3])
+    other = study_of(file, registry, engine).compare(picture, METHODS, [0, 3])
+    assert not other.failures
+    for one, two in zip(plain, other, strict=True):
+        assert np.abs(one.map).max() > 1e-4
+        np.testing.assert_allclose(one.map, two.map, atol=1e-5 * np.abs(one.map).max(), rtol=0)
+        assert one.score == pytest.approx(two.score, rel=1e-5)
+        assert two.provenance["engine"] == engine
+
+
+def test_frozen_programs_hold_the_weights(registry, file, picture):
+    study = study_of(file, registry, "frozen")
+    study.explain(picture, "grad-cam", target=0)
+    assert frozen_programs(study) == [True]
+    plain = study_of(file, registry, "compiled")
+    plain.explain(picture, "grad-cam", target=0)
+    assert frozen_programs(plain) == [False]
+
+
+def test_weights_that_change_after_the_model_was_handed_out_are_heeded(registry, file, picture):
+    for engine in ("frozen", "auto"):
+        study = study_of(file, registry, engine)
+        before = study.explain(picture, "grad-cam", target=0)
+        other = build(seed=11)
+        study.model.set_weights(other.get_weights())
+        after = study.explain(picture, "grad-cam", target=0)
+        expected = study_of(other, registry, "compiled").explain(picture, "grad-cam", target=0)
+        np.testing.assert_allclose(after.map, expected.map, atol=1e-6)
+        assert np.abs(after.map - before.map).max() > 1e-3
+        assert frozen_programs(study) == [False]
+
+
+def test_layers_from_the_graph_are_the_models_own(registry, file, picture):
+    study = study_of(file, registry, "frozen")
+    before = study.explain(picture, "grad-cam", target=0)
+    head = study.graph.step("head").operation
+    kernel = next(each for each in head.weights if each.name == "kernel")
+    kernel.assign(-kernel)
+    after = study.explain(picture, "grad-cam", target=0)
+    assert frozen_programs(study) == [False]
+    assert np.abs(after.map - before.map).max() > 5e-4
+
+
+def test_a_model_that_goes_on_training_never_gets_a_stale_map(registry, picture):
+    model = build()
+    study = study_of(model, registry, "auto")
+    model.compile("sgd", "categorical_crossentropy")
+    pictures = [picture] * (WORTH_FREEZING + 8)
+    study.compare(pictures, ["grad-cam"], [0], batch=WORTH_FREEZING // 2)
+    before = study.explain(picture, "grad-cam", target=0)
+    batch = np.random.default_rng(0).uniform(size=(4, *SIZE, 3)).astype(np.float32)
+    model.fit(batch, np.eye(5)[:4], epochs=2, verbose=0)
+    after = study.explain(picture, "grad-cam", target=0)
+    fresh = study_of(model, registry, "compiled").explain(picture, "grad-cam", target=0)
+    np.testing.assert_array_equal(after.map, fresh.map)
+    assert (after.map != before.map).any()
+
+
+def test_auto_freezes_once_enough_pictures_went_through(registry, file, picture):
+    study = study_of(file, registry, "auto")
+    half = [picture] * (WORTH_FREEZING // 2)
+    first = study.compare(half, ["grad-cam"], [0], batch=len(half))
+    study.compare(half, ["grad-cam"], [0], batch=len(half))
+    assert frozen_programs(study) == [False]
+    last = study.compare(half, ["grad-cam"], [0], batch=len(half))
+    assert frozen_programs(study) == [True]
+    scale = first.cells[0].map.max()
+    np.testing.assert_allclose(last.cells[0].map, first.cells[0].map, atol=1e-5 * scale, rtol=0)
+
+
+def test_one_picture_of_a_model_from_outside_is_never_frozen(registry, picture):
+    with pytest.raises(UsageError, match="'frozen' with a model from outside, whose weights may"):
+        study_of(build(), registry, "frozen")
+    with pytest.raises(UsageError, match="received engine 'fast'; expected one of auto, eager, c"):
+        study_of(build(), registry, "fast")
+
+
+def test_eager_compiles_nothing(registry, file, picture):
+    study = study_of(file, registry, "eager")
+    study.explain(picture, "saliency", target=1)
+    (probe,) = study._programs.kinds.values()
+    assert probe._pass == probe._trace
+
+
+OPENVINO = ["grad-cam", "grad-cam++", "hirescam", "score-cam", "occlusion"]
+
+
+def test_openvino_gives_the_same_maps(registry, file, picture):
+    plain = study_of(file, registry, "compiled")
+    study = study_of(file, registry, "openvino")
+    expected = plain.compare(picture, OPENVINO, [0, 3], layers=["first", "deep"])
+    found = study.compare(picture, OPENVINO, [0, 3], layers=["first", "deep"])
+    assert not found.failures
+    for one, two in zip(expected, found, strict=True):
+        assert np.abs(one.map).max() > 1e-5
+        np.testing.assert_allclose(two.map, one.map, atol=1e-5 * np.abs(one.map).max(), rtol=0)
+    assert found.predictions[0].classes[0].index == expected.predictions[0].classes[0].index
+    # TensorFlow began where gradients begin: at the first of the layers, and at the logits.
+    assert {kind.start for kind in study._programs.kinds} == {"first", "head"}
+    one, two = (each.explain(picture, "saliency", target=0) for each in (plain, study))
+    np.testing.assert_allclose(two.map, one.map, atol=1e-5 * one.map.max(), rtol=0)
+    assert {kind.start for kind in study._programs.kinds} == {"first", "head", None}
+
+
+def test_openvino_heeds_a_model_that_was_handed_out(registry, file, picture):
+    study = study_of(file, registry, "openvino")
+    study.explain(picture, "grad-cam", target=0)
+    other = build(seed=11)
+    study.model.set_weights(other.get_weights())
+    after = study.explain(picture, "grad-cam", target=0)
+    expected = study_of(other, registry, "compiled").explain(picture, "grad-cam", target=0)
+    np.testing.assert_allclose(after.map, expected.map, atol=1e-6)
+
+
+def test_openvino_in_bfloat16_keeps_the_order_of_the_places(registry):
+    plain = Study(registry=registry, engine="compiled").explain(cat(), "grad-cam")
+    coarse = Study(registry=registry, engine="openvino-bf16").explain(cat(), "grad-cam")
+    ranks = [np.argsort(np.argsort(each.map, axis=None)) for each in (plain, coarse)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.995
+    assert coarse.target.index == plain.target.index
+    assert coarse.score == pytest.approx(plain.score, abs=0.2)
+
+
+def test_without_the_package_openvino_says_what_to_install(registry, file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UsageError, match=r"not installed; .*pip install 'xai-core\[openvino\]'"):
+        study_of(file, registry, "openvino")

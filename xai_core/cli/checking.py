@@ -1,0 +1,119 @@
+"""`xai check`: an installed explainer or adapter, held to the laws that it is under."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import count
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xai_core.cli import listing, output
+from xai_core.cli import options as o
+from xai_core.cli.setting import set_up
+from xai_core.errors import ParameterError, UnknownNameError
+
+if TYPE_CHECKING:
+    from xai_core.registry import Registry
+    from xai_core.testing import Finding
+
+
+def check(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of an installed explainer or adapter (xai list).")
+    ],
+    set_: o.Set = None,
+    json: o.Json = False,
+    _: o.Quiet = False,
+) -> None:
+    """Hold an explainer or an adapter to the laws that it is under.
+
+    Runs it on small models on which its maps are known, as the tests of a plugin should. The
+    exit code is 1 when a law is broken.
+    """
+    settings = o.parse_settings(set_)
+    registry = listing.discover()
+    kinds = [
+        (kind, str(entries[name].source))
+        for kind, entries in (("explainer", registry.explainers), ("adapter", registry.adapters))
+        if name in entries
+    ]
+    if not kinds:
+        raise _unknown(name, registry)
+    if settings and kinds[0][0] == "adapter":
+        raise ParameterError(f"received --set for the adapter {name}; it has no parameters")
+    examined = [(kind, source, _FINDINGS[kind](name, settings, registry)) for kind, source in kinds]
+    documents = []
+    for kind, source, findings in examined:
+        if not json:
+            output.say(f"{name}, {kind} of {source}", "bold")
+        found = []
+        for finding in _told(name, findings):
+            found.append(finding)
+            if not json:
+                _show(finding)
+        broken = sum(not each.ok for each in found)
+        if not json:
+            output.say(f"{len(found) - broken} kept, {broken} broken")
+        documents.append(
+            {
+                "name": name,
+                "kind": kind,
+                "source": source,
+                "ok": not broken,
+                "findings": [{**asdict(each), "ok": each.ok} for each in found],
+            }
+        )
+    if json:
+        output.show_json({"checked": documents})
+    if not all(each["ok"] for each in documents):
+        raise typer.Exit(1)
+
+
+def _unknown(name: str, registry: "Registry") -> UnknownNameError:
+    near = difflib.get_close_matches(name, [*registry.explainers, *registry.adapters], n=3)
+    return UnknownNameError(
+        f"no explainer or adapter is called {name!r}"
+        + (f"; near it: {', '.join(near)}" if near else "")
+        + ". xai list shows those that are installed, and plugins that were left out"
+    )
+
+
+def _explainer(name: str, settings: Any, registry: "Registry") -> Iterator["Finding"]:
+    from xai_core.testing import Kit
+
+    (explainer,) = set_up([name], settings, registry)
+    return Kit().examine(explainer)
+
+
+def _adapter(name: str, _: Any, registry: "Registry") -> Iterator["Finding"]:
+    from xai_core.testing import Kit
+
+    return Kit().examine_adapter(registry.adapter(name))
+
+
+_FINDINGS = {"explainer": _explainer, "adapter": _adapter}
+
+
+def _told(name: str, findings: Iterator["Finding"]) -> Iterator["Finding"]:
+    """The findings; while each is made, the terminal says which it is."""
+    for number in count(1):
+        with output.status(f"checking {name}, law {number}"):
+            finding = next(findings, None)
+        if finding is None:
+            return
+        yield finding
+
+
+def _show(finding: "Finding") -> None:
+    if finding.ok:
+        output.show_verdict("ok", "green", finding.law, finding.statement)
+        return
+    output.show_verdict("broken", "bold red", finding.law, finding.statement)
+    output.show_facts(
+        [
+            ("        found", finding.broken),
+            ("        likely", finding.mistake),
+            ("        read", finding.read),
+        ]
+    )

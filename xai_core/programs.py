@@ -1,0 +1,125 @@
+"""The compiled passes of one study, by need, layer and rule."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
+
+from xai_core.engines import Freezer
+from xai_core.errors import ExplainerError
+from xai_core.needs import Needs
+from xai_core.probe import Probe, Reading
+from xai_core.probe.biases import BiasTerms
+from xai_core.probe.openvino import Inference
+from xai_core.surgery import Readout, Step
+from xai_core.surgery.rewire import Rule, rewire
+from xai_core.typing import ScoreKind, Tensor
+
+
+class Kind(NamedTuple):
+    """What sets one kind of pass apart from another."""
+
+    needs: Needs
+    layers: tuple[str, ...]
+    rule: Rule
+    start: str | None
+
+
+class Programs:
+    """Runs passes, compiling each kind when it is first asked for. Threads may share it.
+
+    Args:
+        readout: The model.
+        score: Which score is read and differentiated.
+        freezer: Says which passes have the weights built in.
+    """
+
+    def __init__(self, readout: Readout, score: ScoreKind, freezer: Freezer) -> None:
+        self._readout = readout
+        self._score = score
+        self._freezer = freezer
+        self._probes: dict[Kind, Probe] = {}
+        self._inferences: dict[str, Inference] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def kinds(self) -> Mapping[Kind, Probe]:
+        """What was compiled so far."""
+        return dict(self._probes)
+
+    def hand_out(self) -> None:
+        """Someone else holds the model from now on: no more weights are built in."""
+        with self._lock:
+            self._freezer.hand_out()
+
+    def read(
+        self,
+        images: Tensor,
+        wanted: Tensor,
+        needs: Needs,
+        layers: Sequence[Step],
+        *,
+        rule: Rule,
+        start: Step | None,
+    ) -> Reading:
+        """Run the one pass that serves `needs`: see `Study.read`."""
+        passed = needs & ~Needs.ASKS
+        if start is None and Needs.INPUT_GRADIENTS not in passed:
+            inference = self._inference(layers)
+            if inference is not None:
+                # From the last step on that needs no gradient, the pass goes on as ever.
+                images, start = inference(images), inference.end
+        kind = Kind(
+            passed,
+            tuple(layer.path for layer in layers),
+            rule,
+            None if start is None else start.path,
+        )
+        with self._lock:
+            frozen = self._freezer.freezes(kind, images.shape[0])
+            if kind not in self._probes or self._probes[kind].is_frozen is not frozen:
+                self._probes[kind] = Probe(
+                    self._under(rule),
+                    layers,
+                    passed,
+                    self._score,
+                    start,
+                    way=self._freezer.way,
+                    frozen=self._freezer.weights() if frozen else (),
+                )
+            probe = self._probes[kind]
+        return probe(images, wanted)
+
+    def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+        """What each bias adds to the scores, to first order: see `Evidence.bias_terms`."""
+        return self._bias_terms(images, targets)
+
+    @cached_property
+    def _bias_terms(self) -> BiasTerms:
+        return BiasTerms(self._readout, self._score)
+
+    def _inference(self, layers: Sequence[Step]) -> Inference | None:
+        """What runs the part of the pass without gradients, where the engine has such a thing."""
+        with self._lock:
+            precision = self._freezer.precision
+            if precision is None:
+                self._inferences.clear()
+                return None
+            graph = self._readout.graph
+            end = layers[0] if layers else graph.maker(graph.output)
+            if end.path not in self._inferences:
+                weights = self._freezer.all_weights()
+                self._inferences[end.path] = Inference(graph, end, weights, precision)
+            return self._inferences[end.path]
+
+    def _under(self, rule: Rule) -> Readout:
+        """The model with its rectifiers under a rule."""
+        graph, replaced = rewire(self._readout.graph, rule)
+        if rule is not Rule.PLAIN and not replaced:
+            raise ExplainerError(
+                f"{graph.name!r} has no ReLU that the {rule.value} rule could replace; expected "
+                "one as a layer, as an activation or as an operation. Use a method that takes "
+                "the gradient as it is, such as saliency."
+            )
+        return replace(self._readout, graph=graph)
