@@ -81,6 +81,7 @@ def explain(
     adapter: o.Adapter = None,
     size: o.Size = None,
     fit: o.Fit = None,
+    engine: o.Engine = None,
     colour_map: o.ColourMap = None,
     opacity: o.Opacity = None,
     out: Annotated[
@@ -129,6 +130,7 @@ def explain(
         adapter=adapter,
         size=size,
         fit=fit,
+        engine=engine or o.engine_for(methods),
         registry=registry,
     )
     with output.status(f"explaining by {method}"):
@@ -195,6 +197,7 @@ def predict(
         adapter=adapter,
         size=size,
         fit=fit,
+        engine="eager",
     )
     with output.status("predicting"):
         prediction = study.predict(source, top=top)
@@ -267,6 +270,7 @@ def gradients(
         adapter=adapter,
         size=size,
         fit=fit,
+        engine="eager",
     )
     with output.status("differentiating"):
         found = study.gradients(source, target)

@@ -85,6 +85,7 @@ def compare(
     adapter: o.Adapter = None,
     size: o.Size = None,
     fit: o.Fit = None,
+    engine: o.Engine = None,
     scale: o.Scale = "map",
     colour_map: o.ColourMap = None,
     opacity: o.Opacity = None,
@@ -122,6 +123,7 @@ def compare(
         "adapter": adapter,
         "size": size,
         "fit": fit,
+        "engine": engine or "auto",
     }
     if expect is not None:
         if len(pictures) > 1 or len(chosen) > 1:

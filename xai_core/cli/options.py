@@ -1,12 +1,15 @@
 """The options that commands share, in the words of `Study`'s arguments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from xai_core.cli import output
 from xai_core.errors import ParameterError, UsageError
+
+if TYPE_CHECKING:
+    from xai_core.interfaces import Explainer
 
 DEFAULT_MODEL = "efficientnet-lite0"
 DEFAULT_METHODS = "grad-cam,grad-cam++,saliency"
@@ -97,6 +100,14 @@ Fit: TypeAlias = Annotated[
         help="How a picture of another shape is made to fit. By default as the family does.",
     ),
 ]
+Engine: TypeAlias = Annotated[
+    Literal["auto", "eager", "compiled", "frozen", "openvino", "openvino-bf16"] | None,
+    typer.Option(
+        "--engine",
+        help="How the model is run: openvino and openvino-bf16 (an extra) are fastest on a CPU. "
+        "By default eager for a single map, else auto.",
+    ),
+]
 ColourMap: TypeAlias = Annotated[
     str | None,
     typer.Option("--colour-map", metavar="NAME", help="One of Matplotlib's colour maps."),
@@ -141,6 +152,13 @@ Quiet: TypeAlias = Annotated[
         "--quiet", "-q", callback=output.be_quiet, help="Do not tell on the terminal what runs now."
     ),
 ]
+
+
+def engine_for(methods: "Sequence[Explainer]") -> str:
+    """For a map that takes one pass there is nothing to compile for."""
+    from xai_core.needs import Needs
+
+    return "auto" if any(each.needs & Needs.ASKS for each in methods) else "eager"
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -257,3 +257,20 @@ def test_the_defaults_are_those_of_study():
 
     assert options.DEFAULT_MODEL == study.EMBEDDED
     assert tuple(options.parse_methods(options.DEFAULT_METHODS)) == study.DEFAULT_METHODS
+
+
+def test_the_engine_is_chosen_and_told(xai, noise):
+    told = {
+        engine: xai("explain", noise, *(("--engine", engine) if engine else ()), "--json").json
+        for engine in ("", "compiled", "openvino")
+    }
+    assert [each["engine"] for each in told.values()] == ["eager", "compiled", "openvino"]
+    scores = [each["score"] for each in told.values()]
+    assert scores == pytest.approx([scores[0]] * 3, rel=1e-5)
+    assert xai("compare", noise, "--json").json["explanations"][0]["engine"] == "auto"
+
+
+def test_an_engine_that_there_is_not_is_refused(xai, noise):
+    result = xai("explain", noise, "--engine", "fast")
+    assert result.code == 2
+    assert "'fast' is not one of 'auto', 'eager', 'compiled', 'frozen', 'openvino'" in result.err

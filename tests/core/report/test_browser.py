@@ -216,7 +216,8 @@ def test_the_cursor_is_linked(page, many):
         number(many, model=many.cells[0].model, method=name, layer=layer, picture=0)
         for name, layer in [("small", "low-->conv"), ("small", "high_conv"), ("large", None)]
     ]
-    page.wait_for_selector(f"[data-tile='{visible[0]}'] .drawn")
+    for each in visible:
+        page.wait_for_selector(f"[data-tile='{each}'] .drawn")
     for across, down in [(0.4, 0.3), (0.6, 0.7)]:
         point(page, across, down, f"[data-tile='{visible[0]}'] .thumb")
         for each in [f"[data-tile='{n}'] .thumb" for n in visible] + ["#frame"]:

@@ -36,7 +36,7 @@ def test_a_comparison_shows_its_figure_and_what_is_wrong(few):
     assert set(shown.tags) == {"figure", "img", "figcaption", "ul", "li"}
     assert set(shown.attributes) == {"src", "alt"}
     assert shown.attributes["src"].startswith("data:image/png;base64,")
-    assert "Warning: non-finite: 48 of 64 values" in shown.text
+    assert "Warning: non-finite: 48 of the 64 values" in shown.text
     assert "</pre><iframe src=javascript:alert(6)></iframe>" in shown.text
     assert few.cells[0].picture.name in shown.attributes["alt"]
     assert ": failed" in shown.attributes["alt"]
