@@ -127,7 +127,7 @@ def test_a_read_that_was_not_declared_says_what_to_add(explainer, missing):
     with pytest.raises(UndeclaredNeedError) as caught:
         explainer.explain(evidence)
     assert str(caught.value) == (
-        f"explainer '{explainer.name}' reads {missing.name}, which its needs ({declared!r}) do "
+        f"explainer '{explainer.name}' reads {missing.name}, which its needs ({declared}) do "
         f"not declare; add Needs.{missing.name} to them"
     )
 

@@ -103,5 +103,7 @@ def test_a_map_does_not_depend_on_its_batch_neighbours(square, picture):
 def test_a_background_that_cannot_be_read_is_told(square, picture):
     with pytest.raises(PictureError, match=r"nowhere\.png"):
         square.explain(picture, ExpectedGradients(4, ("nowhere.png",)), target=0)
-    with pytest.raises(ParameterError, match="received samples 0; expected a whole number, at le"):
-        ExpectedGradients(samples=0)
+    with pytest.raises(
+        ParameterError, match="received samples 1; expected a whole number, at least 2"
+    ):
+        ExpectedGradients(samples=1)

@@ -50,7 +50,7 @@ def test_a_read_that_was_not_declared_says_what_to_add():
     with pytest.raises(UndeclaredNeedError) as caught:
         Saliency().explain(evidence_for(GRADIENTS, declared=Needs.ACTIVATIONS))
     assert str(caught.value) == (
-        "explainer 'saliency' reads INPUT_GRADIENTS, which its needs (<Needs.ACTIVATIONS: 1>) "
+        "explainer 'saliency' reads INPUT_GRADIENTS, which its needs (ACTIVATIONS) "
         "do not declare; add Needs.INPUT_GRADIENTS to them"
     )
 

@@ -150,3 +150,31 @@ def test_in_a_study_it_is_exact_on_a_model_with_interactions(registry):
         "change of the score": pytest.approx(0.16),
         "queries": 63,
     }
+
+
+@pytest.mark.parametrize("samples", [10, 90, 96, 98, 104, 190])
+def test_with_hardly_more_pairs_than_superpixels_no_error_is_claimed(samples):
+    draw = np.random.default_rng(1)
+    weights, pairs = draw.normal(size=48), draw.normal(size=(48, 48)) / 10
+
+    def game(shown):
+        return shown @ weights + np.einsum("ni,ij,nj->n", shown, pairs, shown)
+
+    score = float(game(np.ones((1, 48)))[0])
+    assert KernelSHAP(samples=samples).weigh(48, score, game).few
+    assert not KernelSHAP(samples=2 * 2 * 48).weigh(48, score, game).few
+
+
+@pytest.mark.parametrize("samples", [192, 300, 1000])
+def test_with_twice_as_many_the_error_is_that_over_seeds(samples):
+    draw = np.random.default_rng(1)
+    weights, triples = draw.normal(size=48), draw.integers(0, 48, (60, 3))
+
+    def game(shown):
+        return shown @ weights + shown[:, triples].prod(axis=2).sum(axis=1)
+
+    score = float(game(np.ones((1, 48)))[0])
+    found = [KernelSHAP(samples=samples, seed=s).weigh(48, score, game) for s in range(30)]
+    spread = np.sqrt(np.mean(np.var([each.values for each in found], axis=0, ddof=1)))
+    told = np.sqrt(np.mean([each.variances for each in found]))
+    assert 0.8 < told / spread < 1.8

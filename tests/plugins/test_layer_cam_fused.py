@@ -37,8 +37,10 @@ def test_by_hand():
 
 
 def test_gamma_and_the_number_of_shallow_layers():
-    both = np.maximum(np.tanh(3 * np.maximum(SHALLOW, 0) / 8), np.tanh(3 * np.asarray(DEEP) / 10))
+    # The deepest is never raised.
+    both = np.maximum(np.tanh(3 * np.maximum(SHALLOW, 0) / 8), np.asarray(DEEP) / 10)
     np.testing.assert_allclose(fused(SHALLOW, DEEP, gamma=3.0, shallow=2), both, rtol=1e-12)
+    np.testing.assert_allclose(fused(SHALLOW, shallow=5), np.maximum(SHALLOW, 0) / 8, rtol=1e-12)
     none = np.maximum(np.maximum(SHALLOW, 0) / 8, np.asarray(DEEP) / 10)
     np.testing.assert_allclose(fused(SHALLOW, DEEP, shallow=0), none, rtol=1e-12)
 

@@ -10,8 +10,9 @@ from keras import layers
 
 from xai_core import Study
 from xai_core.errors import ParameterError
-from xai_plugins.cam import AblationCAM, EigenCAM, EigenGradCAM
+from xai_plugins.cam import AblationCAM, EigenCAM, EigenGradCAM, GradCAM
 from xai_plugins.gradients import (
+    FullGrad,
     GradientXInput,
     GuidedBackprop,
     IntegratedGradients,
@@ -248,8 +249,23 @@ def test_points_are_doubled_until_the_gap_is_closed_for_each_picture_alone(smoot
 def test_doubling_ends_at_the_most_steps(smooth, picture):
     _, study = smooth
     one = study.explain(picture, IntegratedGradients(1, 0.0, most_steps=5), target=2)
-    assert one.facts["steps"] == 4
-    assert one.facts["queries"] == 1 + 1 + 2 + 4
+    assert one.facts["steps"] == 5
+    assert one.facts["queries"] == 1 + 1 + 2 + 4 + 5
+    (told,) = (each for each in one.warnings if each.kind == "incomplete")
+    assert "miss the change of the score by more than 0 of it" in told.message
+    with pytest.raises(ParameterError, match="received most_steps 5 and steps 8; expected most_st"):
+        IntegratedGradients(8, 0.1, most_steps=5)
+
+
+def test_a_gap_that_is_wide_is_told(registry, picture):
+    model = build(layers.Flatten, activation="relu")
+    study = Study(model, registry=registry, preprocess="tf")
+    few = study.explain(picture, IntegratedGradients(steps=1), target=0)
+    many = study.explain(picture, IntegratedGradients(steps=200), target=0)
+    share = few.facts["completeness gap"] / abs(few.facts["change of the score"])
+    assert ("incomplete" in {each.kind for each in few.warnings}) == (share > 0.05)
+    assert share > 0.05
+    assert "incomplete" not in {each.kind for each in many.warnings}
 
 
 def test_smoothing_takes_the_rule_and_the_sign_of_what_it_smooths(registry, picture):
@@ -267,9 +283,33 @@ def test_smoothing_takes_the_rule_and_the_sign_of_what_it_smooths(registry, pict
 
 
 def test_smoothing_refuses_a_method_that_reads_more_than_gradients():
-    for method in (AblationCAM(), IntegratedGradients(), SmoothGrad()):
+    for method in (AblationCAM(), FullGrad(), GradCAM()):
         with pytest.raises(ParameterError, match=f"received of '{method.name}', which needs"):
             SmoothGrad(of=method)
+
+
+def test_of_a_method_that_asks_itself_the_maps_of_the_copies_are_pooled(smooth, picture):
+    model, study = smooth
+    path = IntegratedGradients(steps=3)
+    still = study.explain(picture, SmoothGrad(samples=2, sigma=0.0, of=path), target=1)
+    np.testing.assert_allclose(still.map, study.explain(picture, path, target=1).map, rtol=1e-12)
+    assert SmoothGrad(samples=2, of=path).queries == 2 * (4 + 1) == still.facts["queries"]
+    assert still.method.signed
+    # By hand: the maps of three noisy copies, each complete, one after the other.
+    noise = np.asarray(keras.random.normal((3, *SIZE, 3), seed=7, dtype="float64"))
+    x = picture / 255
+    maps = []
+    for each in noise:
+        copy = x + 0.2 * np.ptp(x) * each
+        nodes, weights = np.polynomial.legendre.leggauss(3)
+        points = tf.Variable((nodes.reshape(-1, 1, 1, 1) + 1) / 2 * copy)
+        with tf.GradientTape() as tape:
+            score = tf.reduce_sum(model(points)[:, 1])
+        gradients = np.asarray(tape.gradient(score, points))
+        maps.append((copy * np.einsum("i,ihwc->hwc", weights / 2, gradients)).sum(axis=-1))
+    for method, pooled in ((SmoothGrad, np.mean), (VarGrad, np.var)):
+        one = study.explain(picture, method(3, 0.2, 7, path), target=1)
+        np.testing.assert_allclose(one.map, pooled(maps, axis=0), rtol=1e-9, atol=1e-15)
 
 
 def test_signed_saliency_is_the_sum_over_the_channels(smooth, picture):

@@ -19,9 +19,16 @@ from keras import layers
 from PIL import Image
 
 from xai_core import Needs, Study
+from xai_core.demo import cat, coffee
+from xai_core.engines import Freezer
 from xai_core.probe import Probe
+from xai_core.programs import Programs
+from xai_plugins.perturbation import Occlusion
 
 CAM = ("grad-cam", "grad-cam++")
+WITHOUT_INPUT = (*CAM, "hirescam", "layercam", "xgrad-cam", "eigen-cam", "eigen-grad-cam")
+ENGINES = ("frozen", "openvino")
+ASKS = Occlusion(window=48, stride=48)
 
 
 class Subject(NamedTuple):
@@ -160,7 +167,9 @@ class Proof(NamedTuple):
     maps: dict
     """By picture and target, then by method."""
     found: list
-    """What a study of the float32 network found for each picture."""
+    """What a study of the float32 network found for each picture, and for what it was asked."""
+    fast: dict
+    """By engine, the same."""
 
     def fed(self, number, dtype):
         """What the network is fed: prepared in the precision that it runs in."""
@@ -178,7 +187,7 @@ def proof(request, registry):
         model = registry.adapter(subject.name).build("imagenet")
     twin = in_float64(model)
     exact = Tape(twin, subject.layer, compiled=True)
-    made = Proof(subject, model, twin, [picture, picture[:, ::-1]], [], [], {}, [])
+    made = Proof(subject, model, twin, [picture, picture[:, ::-1]], [], [], {}, [], {})
     made.logits.append(exact(made.fed(0, np.float64), 0)[0])
     # The class the model predicts, and another that is not far behind.
     made.targets.extend(int(each) for each in np.argsort(-made.logits[0])[[0, 2]])
@@ -190,7 +199,13 @@ def proof(request, registry):
     assert study.adapter.name == subject.name
     assert study.layer == subject.layer
     for each in made.pictures:
-        made.found.append(study.compare(each, (*CAM, "saliency"), made.targets))
+        made.found.append(study.compare(each, (*WITHOUT_INPUT, "saliency"), made.targets))
+    made.found.append(study.compare(made.pictures[0], ASKS, made.targets[:1]))
+    for engine in ENGINES:
+        # Nothing changes these weights: they may be built in, as those of a file are.
+        study._programs = Programs(study._readout, "logit", Freezer(model, engine, owned=True))
+        fast = [study.compare(each, WITHOUT_INPUT, made.targets) for each in made.pictures]
+        made.fast[engine] = *fast, study.compare(made.pictures[0], ASKS, made.targets[:1])
     yield made
     del made, model, twin, exact, study
     gc.collect()
@@ -242,6 +257,48 @@ def test_saliency_in_float32_is_no_further_off_than_a_plain_tape(proof):
             _, *evidence = tape(proof.fed(number, np.float32), target)
             plain.append(deviation(by_the_papers(*evidence)["saliency"], maps["saliency"]))
     assert max(ours) <= 1.5 * max(plain)
+
+
+def test_saliency_with_weights_built_in_is_no_further_off_than_without(registry):
+    # What flips differs from picture to picture, so it takes some of them to compare.
+    model = registry.adapter("efficientnet-lite0").build("imagenet")
+    twin = in_float64(model)
+    draw = np.random.default_rng(0)
+    whole = [np.asarray(each.pixels)[..., :3] for each in (cat(), coffee())]
+    corners = [[draw.integers(0, side - 224) for side in each.shape[:2]] for each in whole * 8]
+    pictures = [
+        each[top : top + 224, left : left + 224]
+        for each, (top, left) in zip(whole * 8, corners, strict=True)
+    ]
+
+    def maps(model, engine):
+        study = Study(model, registry=registry)
+        study._programs = Programs(study._readout, "logit", Freezer(model, engine, owned=True))
+        return [each.map for each in study.compare(pictures, ["saliency"], [285])]
+
+    exact = maps(twin, "compiled")
+    off = {
+        engine: [deviation(*each) for each in zip(maps(model, engine), exact, strict=True)]
+        for engine in ("compiled", "frozen")
+    }
+    for measure in (np.median, np.mean):
+        assert measure(off["frozen"]) <= 2 * measure(off["compiled"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_agrees_with_the_plain_pass(proof, engine):
+    *plain, plain_asked = proof.found
+    *fast, asked = proof.fast[engine]
+    for whole, part in zip(plain, fast, strict=True):
+        for two in part:
+            one = whole[two.method.name, two.target.index]
+            assert two.score == pytest.approx(one.score, rel=1e-5)
+            scale = np.abs(one.map).max()
+            assert scale > 0
+            assert np.abs(one.map - two.map).max() < 1e-5 * scale, one.method
+    # A drop is a difference of scores, and as exact as they are.
+    off = np.abs(plain_asked.cells[0].map - asked.cells[0].map) * ASKS.window**2
+    assert off.max() < 2e-5 * abs(plain_asked.cells[0].score)
 
 
 # --- finite differences, on a model that is smooth

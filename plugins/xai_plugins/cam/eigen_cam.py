@@ -22,6 +22,7 @@ class EigenCAM(Explainer):
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS
     signed: ClassVar[bool] = True
+    poles: ClassVar[tuple[str, str]] = ("with the mean", "against the mean")
     laws: ClassVar[Law] = Law.SHIFT | Law.SCALE_FREE | Law.PRINCIPAL
 
     def explain(self, evidence: Evidence) -> Attribution:

@@ -21,6 +21,7 @@ class EigenGradCAM(Explainer):
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
     signed: ClassVar[bool] = True
+    poles: ClassVar[tuple[str, str]] = ("with the mean", "against the mean")
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.PRINCIPAL
 
     def explain(self, evidence: Evidence) -> Attribution:

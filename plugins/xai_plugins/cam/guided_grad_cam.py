@@ -26,6 +26,7 @@ class GuidedGradCAM(Explainer):
     needs: ClassVar[Needs] = GradCAM.needs | Needs.INPUT_GRADIENTS
     rule: ClassVar[Rule] = Rule.GUIDED
     signed: ClassVar[bool] = True
+    poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")
     laws: ClassVar[Law] = Law.CONSTANT | Law.QUADRATIC
 
     def explain(self, evidence: Evidence) -> Tensor:

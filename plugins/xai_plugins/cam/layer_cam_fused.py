@@ -31,16 +31,20 @@ class FusedLayerCAM(Explainer):
     gamma: Spread = 2.0
     """How much the faint parts of a shallow map are raised."""
     shallow: Annotated[int, Within(0)] = 3
-    """How many layers are scaled so: in the paper the first three of the five stages."""
+    """How many layers are scaled so, the deepest never: in the paper three of the five stages."""
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Take the largest of the maps at each place."""
-        maps = [self._scaled(*each) for each in enumerate(evidence.stages)]
+        raised = min(self.shallow, len(evidence.stages) - 1)
+        maps = [
+            self._scaled(stage, is_raised=number < raised)
+            for number, stage in enumerate(evidence.stages)
+        ]
         size = max(tuple(each.shape[1:3]) for each in maps)
         return reduce(ops.maximum, (upsample(each[..., None], size)[..., 0] for each in maps))
 
-    def _scaled(self, number: int, stage: Evidence) -> Tensor:
+    def _scaled(self, stage: Evidence, *, is_raised: bool) -> Tensor:
         raw = LayerCAM().explain(stage)
         peak = ops.max(raw, axis=(1, 2), keepdims=True)
         share = raw / ops.where(peak > 0, peak, 1)
-        return ops.tanh(self.gamma * share) if number < self.shallow else share
+        return ops.tanh(self.gamma * share) if is_raised else share

@@ -36,7 +36,7 @@ def principal_map(features: Tensor, reference: Tensor) -> Attribution:
         warnings={
             "sign-ambiguous": (
                 "the map hardly correlates with the mean activation, by which its sign is chosen: "
-                "for and against may be exchanged",
+                "its two sides may be exchanged",
                 ops.abs(correlation) < _AMBIGUOUS,
             )
         },

@@ -23,6 +23,7 @@ class Deconvnet(Explainer):
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     rule: ClassVar[Rule] = Rule.DECONVNET
     signed: ClassVar[bool] = True
+    poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")
     laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.DECONVNET
 
     def explain(self, evidence: Evidence) -> Tensor:

@@ -1,13 +1,13 @@
 """Expected Gradients."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from keras import ops
 
 from xai_core import Attribution, Evidence, Explainer, Law, Needs
-from xai_core.parameters import Count, Seed
+from xai_core.parameters import Seed, Within
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class ExpectedGradients(Explainer):
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.QUERIES
     signed: ClassVar[bool] = True
-    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR | Law.SEEDED
 
-    samples: Count = 128
+    samples: Annotated[int, Within(2)] = 128
     """How many x' and a are drawn."""
     background: tuple[str, ...] = ()
     """Picture files to draw x' from; none: plain colours, all as likely."""
@@ -60,7 +60,7 @@ class ExpectedGradients(Explainer):
             points = start + ops.convert_to_tensor(along[:, part], inputs.dtype) * way
             drawn.append(ops.sum(way * evidence.gradients(points), axis=-1))
         every = ops.concatenate(drawn, axis=1)
-        error = ops.var(every, axis=1) / max(self.samples - 1, 1)
+        error = ops.var(every, axis=1) / (self.samples - 1)
         return Attribution(
             ops.mean(every, axis=1),
             facts={"standard error": ops.sqrt(ops.mean(error, axis=(1, 2)))},

@@ -10,6 +10,8 @@ from xai_core.typing import Tensor
 from xai_plugins.upsampling import upsample
 
 _SPATIAL = 4
+_INCOMPLETE = 0.05
+"""The gap, as a share of the score, that is more than rounding."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,16 @@ class FullGrad(Explainer):
         size = inputs.shape[1:3]
         maps = sum(self._psi(term, size) for term in terms if len(term.shape) == _SPATIAL)
         total = sum(ops.sum(term, axis=tuple(range(1, len(term.shape)))) for term in terms)
-        return Attribution(maps, facts={"completeness gap": ops.abs(total - evidence.score)})
+        gap = ops.abs(total - evidence.score)
+        message = (
+            f"the terms miss the score by more than {_INCOMPLETE:.0%} of it: the model has parts "
+            "that are neither linear nor a ReLU, and what they add is not shown"
+        )
+        return Attribution(
+            maps,
+            facts={"completeness gap": gap},
+            warnings={"incomplete": (message, gap > _INCOMPLETE * ops.abs(evidence.score))},
+        )
 
     def _psi(self, term: Tensor, size: tuple[int, int]) -> Tensor:
         """Summed over the channels before it is resized, which is the same and cheaper."""

@@ -24,6 +24,7 @@ class GuidedBackprop(Explainer):
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     rule: ClassVar[Rule] = Rule.GUIDED
     signed: ClassVar[bool] = True
+    poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")
     laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.GUIDED
 
     def explain(self, evidence: Evidence) -> Tensor:

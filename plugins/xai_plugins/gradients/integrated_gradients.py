@@ -7,9 +7,13 @@ import numpy as np
 from keras import ops
 
 from xai_core import Attribution, Evidence, Explainer, Law, Needs
+from xai_core.errors import ParameterError
 from xai_core.parameters import Count, Seed, Within
 from xai_core.typing import Tensor
 from xai_plugins.baselines import Baseline, baseline
+
+_INCOMPLETE = 0.05
+"""The gap, as a share of the change of the score, that the paper would have smaller."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,15 @@ class IntegratedGradients(Explainer):
     seed: Seed = 0
     """Of the random baseline."""
 
+    def __post_init__(self) -> None:
+        """Hold the parameters to their types, and the points to their bound."""
+        super().__post_init__()
+        if self.tolerance is not None and self.most_steps < self.steps:
+            raise ParameterError(
+                f"{self.name}: received most_steps {self.most_steps} and steps {self.steps}; "
+                "expected most_steps of at least steps, from which the doubling begins"
+            )
+
     @property
     def laws(self) -> Law:
         """Complete is said of the black baseline."""
@@ -59,14 +72,20 @@ class IntegratedGradients(Explainer):
         while True:
             gap = ops.abs(ops.sum(maps, axis=(1, 2)) - change)
             wide = gap > (self.tolerance or 0) * ops.abs(change)
-            steps *= 2
-            if steps > most or not bool(ops.any(wide)):
+            if steps >= most or not bool(ops.any(wide)):
                 break
+            steps = min(2 * steps, most)
             maps = ops.where(wide[:, None, None], self._maps(evidence, start, steps), maps)
             taken = ops.where(wide, steps, taken)
+        allowed = _INCOMPLETE if self.tolerance is None else self.tolerance
+        message = (
+            f"the values miss the change of the score by more than {allowed:.3g} of it: raise "
+            "steps, or most_steps where there is a tolerance"
+        )
         return Attribution(
             maps,
             facts={"completeness gap": gap, "change of the score": change, "steps": taken},
+            warnings={"incomplete": (message, gap > allowed * ops.abs(change))},
         )
 
     def _maps(self, evidence: Evidence, start: Tensor, steps: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Gradients at a picture with noise, for the methods that pool them."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from keras import ops, random
@@ -26,16 +26,17 @@ class NoisyGradients(Explainer):
     """Standard deviation of the noise, relative to max(x) - min(x) of each picture."""
     seed: Seed = 0
     of: Explainer = field(default_factory=Saliency)
-    """The method that reads the pooled gradients: any that needs input gradients alone."""
+    """The method that reads the pooled gradients: gradient-x-input makes x times them. Of a method
+    that asks for its own gradients, as integrated-gradients, the maps of the copies are pooled."""
 
     def __post_init__(self) -> None:
         """Hold the parameters to their types, and the method to what it reads."""
         super().__post_init__()
-        if self.of.needs is not Needs.INPUT_GRADIENTS:
+        if self.of.needs not in (Needs.INPUT_GRADIENTS, Needs.QUERIES):
             raise ParameterError(
-                f"{self.name}: received of {self.of.name!r}, which needs "
-                f"{self.of.needs!r}; expected "
-                "a method that needs INPUT_GRADIENTS alone, such as saliency or guided-backprop"
+                f"{self.name}: received of {self.of.name!r}, which needs {self.of.needs}; "
+                "expected a method that reads gradients by the input alone, such as saliency, or "
+                "asks for what it needs, such as integrated-gradients"
             )
 
     @property
@@ -44,32 +45,47 @@ class NoisyGradients(Explainer):
         return self.of.signed
 
     @property
+    def poles(self) -> tuple[str, str]:
+        """Those of the method that reads them."""
+        return self.of.poles
+
+    @property
     def rule(self) -> Rule:
         """That of the method that reads them."""
         return self.of.rule
 
     @property
-    def queries(self) -> int:
-        """One a copy."""
-        return self.samples
+    def queries(self) -> int | None:
+        """One a copy; of a method that asks itself, all that it asks about each, and its score."""
+        if self.of.needs is Needs.INPUT_GRADIENTS:
+            return self.samples
+        return None if self.of.queries is None else self.samples * (self.of.queries + 1)
 
     def explain(self, evidence: Evidence) -> Tensor | Attribution:
-        """Pool the gradients and hand them on."""
+        """Pool the gradients and hand them on, or else pool the maps of the copies."""
         inputs = evidence.inputs
         reach = ops.max(inputs, axis=(1, 2, 3), keepdims=True)
-        reach = reach - ops.min(inputs, axis=(1, 2, 3), keepdims=True)
+        reach = (reach - ops.min(inputs, axis=(1, 2, 3), keepdims=True))[:, None]
         # The same noise for every picture but for its scale: a map depends on no neighbour.
         noise = random.normal((self.samples, *inputs.shape[1:]), seed=self.seed, dtype=inputs.dtype)
-        room = evidence.room
-        gradients = [
-            evidence.gradients(
-                inputs[:, None] + self.sigma * reach[:, None] * noise[None, first : first + room]
-            )
+        room = evidence.room if self.of.needs is Needs.INPUT_GRADIENTS else 1
+        parts = (
+            inputs[:, None] + self.sigma * reach * noise[None, first : first + room]
             for first in range(0, self.samples, room)
-        ]
-        pooled = self.pool(ops.concatenate(gradients, axis=1))
-        return self.of.explain(evidence.reading({Needs.INPUT_GRADIENTS: pooled}))
+        )
+        if self.of.needs is Needs.INPUT_GRADIENTS:
+            pooled = self.pool(
+                ops.concatenate([evidence.gradients(each) for each in parts], axis=1)
+            )
+            return self.of.explain(evidence.reading({Needs.INPUT_GRADIENTS: pooled}))
+        return self.pool(ops.stack([self._explained(evidence, each) for each in parts], axis=1))
+
+    def _explained(self, evidence: Evidence, copies: Tensor) -> Tensor:
+        """The maps of one noisy copy of each picture, (N, 1, H, W, C)."""
+        score = evidence.scores(copies)[:, 0]
+        made = self.of.explain(replace(evidence, inputs=copies[:, 0], score=score))
+        return made.maps if isinstance(made, Attribution) else made
 
     @abstractmethod
     def pool(self, gradients: Tensor) -> Tensor:
-        """From the gradients of all copies (N, samples, H, W, C) to one (N, H, W, C)."""
+        """From the gradients, or maps, of all copies (N, samples, ...) to one (N, ...)."""

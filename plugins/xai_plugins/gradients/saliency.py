@@ -22,6 +22,7 @@ class Saliency(Explainer):
     name: ClassVar[str] = "saliency"
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    poles: ClassVar[tuple[str, str]] = ("raises", "lowers")
 
     values: Literal["magnitude", "signed"] = "magnitude"
     """The largest magnitude over the channels, as the paper has it, or their signed sum."""

@@ -26,7 +26,7 @@ class SmoothGrad(NoisyGradients):
     @property
     def laws(self) -> Law:
         """What is pooled is said of saliency, which shows it as it is."""
-        laws = Law.CONSTANT | Law.LINEAR
+        laws = Law.CONSTANT | Law.LINEAR | (Law.SEEDED if self.sigma else Law.NOTHING)
         return laws | Law.POOLS_MEAN if self.of == Saliency() else laws
 
     def pool(self, gradients: Tensor) -> Tensor:

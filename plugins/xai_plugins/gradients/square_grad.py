@@ -27,7 +27,7 @@ class SquareGrad(NoisyGradients):
     @property
     def laws(self) -> Law:
         """What is pooled is said of saliency, which shows it as it is."""
-        laws = Law.CONSTANT | Law.QUADRATIC
+        laws = Law.CONSTANT | Law.QUADRATIC | (Law.SEEDED if self.sigma else Law.NOTHING)
         return laws | Law.POOLS_SQUARES if self.of == Saliency() else laws
 
     def pool(self, gradients: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ class VarGrad(NoisyGradients):
     @property
     def laws(self) -> Law:
         """What is pooled is said of saliency, which shows it as it is."""
-        laws = Law.CONSTANT | Law.QUADRATIC
+        differ = self.sigma and self.samples > 1
+        laws = Law.CONSTANT | Law.QUADRATIC | (Law.SEEDED if differ else Law.NOTHING)
         return laws | Law.POOLS_VARIANCE if self.of == Saliency() else laws
 
     def pool(self, gradients: Tensor) -> Tensor:

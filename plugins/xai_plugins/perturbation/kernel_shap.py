@@ -17,6 +17,10 @@ from xai_plugins.perturbation.superpixels import (
     subsets,
 )
 
+_ENOUGH = 2
+"""Pairs for each superpixel. With about as many as there are unknowns the fit runs through all of
+them: nothing is left to tell the error by, and the values may be anything."""
+
 
 @dataclass(frozen=True)
 class KernelSHAP(OnSuperpixels):
@@ -35,7 +39,7 @@ class KernelSHAP(OnSuperpixels):
     """
 
     name: ClassVar[str] = "kernel-shap"
-    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR | Law.SEEDED
 
     samples: Count = 2048
     """Coalitions of superpixels to ask about, in pairs, beside the empty one."""
@@ -61,7 +65,7 @@ class KernelSHAP(OnSuperpixels):
             change / players + fit.coefficients,
             0 * fit.variances if is_exact else fit.variances,
             facts={"change of the score": change},
-            few=not is_exact and pairs < players + 1,
+            few=not is_exact and pairs < _ENOUGH * players,
         )
 
     def _draw(self, players: int) -> tuple[FloatArray, FloatArray]:

@@ -36,7 +36,7 @@ class LIME(OnSuperpixels):
     """
 
     name: ClassVar[str] = "lime"
-    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR | Law.SEEDED
 
     samples: Count = 1000
     """Coalitions of superpixels to ask about."""

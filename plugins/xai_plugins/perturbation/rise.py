@@ -40,7 +40,7 @@ class RISE(Perturbation):
     """
 
     name: ClassVar[str] = "rise"
-    laws: ClassVar[Law] = Law.LINEAR | Law.MASKED_MEAN | Law.STANDARD_ERROR
+    laws: ClassVar[Law] = Law.LINEAR | Law.MASKED_MEAN | Law.STANDARD_ERROR | Law.SEEDED
 
     masks: Annotated[int, Within(2)] = 4000
     """How many. The standard error falls with the square root."""
@@ -89,7 +89,7 @@ class CentredRISE(RISE):
 
     name: ClassVar[str] = "rise-centred"
     signed: ClassVar[bool] = True
-    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.STANDARD_ERROR | Law.SEEDED
 
     def _pool(self, scores: FloatArray, masks: "Masks") -> tuple[FloatArray, float]:
         about = scores - scores[0]

@@ -71,10 +71,11 @@ class OnSuperpixels(Perturbation):
             )
 
         found = self.weigh(players, float(evidence.score[0]), game)
-        error = float(np.sqrt(found.variances[labels].mean()))
+        # Where the samples do not tell the weights apart they do not tell the error either.
+        error = np.nan if found.few else float(np.sqrt(found.variances[labels].mean()))
         message = (
-            "there are hardly more samples than superpixels, whose weights they do not tell "
-            "apart: raise samples, or lower segments"
+            "there are too few samples for so many superpixels: neither the weights nor their "
+            "error can be told: raise samples, or lower segments"
         )
         return Attribution(
             found.values[labels][None],
