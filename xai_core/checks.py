@@ -7,7 +7,7 @@ import numpy as np
 
 from xai_core.images import Picture
 from xai_core.needs import Needs
-from xai_core.types import MapWarning
+from xai_core.types import NON_FINITE, MapWarning
 from xai_core.typing import FloatArray, ScoreKind
 
 SATURATED = 1e-4
@@ -79,12 +79,12 @@ def check_map(
     if broken:
         found.append(
             MapWarning(
-                "non-finite",
+                NON_FINITE,
                 f"{broken} of the {raw.size} values that {by} returned are NaN or infinite",
             )
         )
     elif not np.isfinite(score):
-        found.append(MapWarning("non-finite", f"the {score_kind} itself is {score}"))
+        found.append(MapWarning(NON_FINITE, f"the {score_kind} itself is {score}"))
     elif not raw.any():
         found.append(MapWarning("all-zero", "the map is 0 everywhere: it shows nothing"))
     elif raw.size > 1 and raw.min() == raw.max():

@@ -38,8 +38,11 @@ class Disagreement:
                 signed=True,
                 source=method.source,
                 defaults=method.defaults,
+                poles=("for the predicted", "for the expected"),
             ),
             warnings=(),
+            facts={},
+            health=(),
         )
 
     @cached_property

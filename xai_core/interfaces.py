@@ -37,8 +37,13 @@ class Explainer(ABC):
 
     @property
     def signed(self) -> bool:
-        """Whether negative values speak against the class; drawn on a scale centred at 0."""
+        """Whether negative values have a meaning of their own; drawn on a scale centred at 0."""
         return False
+
+    @property
+    def poles(self) -> tuple[str, str]:
+        """What values above and below 0 say, where it is signed: written beside the colours."""
+        return ("for", "against")
 
     @property
     def rule(self) -> Rule:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,32 @@ if TYPE_CHECKING:
 
 LAYERS_TOGETHER = " + "
 """Between the names of layers that one map was made of."""
+
+NON_FINITE = "non-finite"
+"""The kind of warning whose message stands with the map that it is about."""
+
+_SHORT = MappingProxyType(
+    {
+        "standard error": "± {value}",
+        "completeness gap": "gap {value}",
+        "change of the score": "change {value}",
+        "correlation with the mean": "correlation {value}",
+        "rectifiers replaced": "ReLUs replaced {value}",
+    }
+)
+"""How a fact is told where there is little room; another is told by its whole name."""
+
+
+def short_layer(layer: str | None) -> str:
+    """The path of a layer; of several how many, the first and the last."""
+    first, *more = (layer or "").split(LAYERS_TOGETHER)
+    return f"{len(more) + 1} layers, {first} to {more[-1]}" if more else first
+
+
+def short_number(value: float) -> str:
+    """Three digits, and all of them of a count."""
+    whole = math.isfinite(value) and value == int(value) and abs(value) < 1e9
+    return f"{value:.0f}" if whole else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,7 @@ class MapWarning:
     `kind` is one of `all-zero`, `uniform`, `non-finite`, `saturated`,
     `vanished-gradients`, `random-weights`, `guessed-preprocessing`, `guessed-size`,
     `unknown-output`, `picture-range`, or one that a method tells of, as `sign-ambiguous`,
-    `score-near-zero`, `offset` and `few-samples`.
+    `score-near-zero`, `incomplete`, `offset` and `few-samples`.
     """
 
     kind: str
@@ -122,6 +149,8 @@ class Method:
     """The distribution it comes from, and its version."""
     defaults: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What its parameters are when nothing is said."""
+    poles: tuple[str, str] = field(default=("for", "against"), repr=False, compare=False)
+    """What values above and below 0 say, where it is signed."""
 
     @property
     def changed(self) -> Mapping[str, Any]:
@@ -232,7 +261,9 @@ class Explanation:
             "picture_size": list(self.picture.pixels.shape[:2]),
             "region": asdict(self.region),
             "warnings": [asdict(warning) for warning in self.warnings],
-            "facts": dict(self.facts),
+            "facts": {
+                name: value if math.isfinite(value) else None for name, value in self.facts.items()
+            },
             "focus": self.focus.as_dict() if self.focus else None,
             "gradient_health": [asdict(each) for each in self.health],
             **origin,
@@ -244,6 +275,29 @@ class Explanation:
         height, width = self.picture.pixels.shape[:2]
         found = measure_focus(self.map, self.region.width * self.region.height / (width * height))
         return found and replace(found, centre=self.on_whole(found.centre))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The facts in few words, in their order, less what the map took."""
+        return tuple(
+            _SHORT.get(name, "{name} {value}").format(name=name, value=short_number(value))
+            for name, value in self.facts.items()
+            if name != "queries"
+        )
+
+    @cached_property
+    def extent(self) -> tuple[float, float] | None:
+        """The lowest and the highest finite value of the map; None where there is none."""
+        finite = self.map[np.isfinite(self.map)]
+        return (float(finite.min()), float(finite.max())) if finite.size else None
+
+    @property
+    def fault(self) -> str | None:
+        """Why there is nothing to see: no value is finite. None where one is."""
+        if self.extent is not None:
+            return None
+        found = (each.message for each in self.warnings if each.kind == NON_FINITE)
+        return next(found, "no value of the map is finite")
 
     def on_whole(self, point: tuple[float, float]) -> tuple[float, float]:
         """A point of the map, down and across in 0..1, as one of the whole picture."""

@@ -28,6 +28,8 @@ from xai_core.types import (
     Method,
     Prediction,
     Target,
+    short_layer,
+    short_number,
 )
 
 PICTURE = np.random.default_rng(2).integers(0, 256, (9, 14, 3), np.uint8)
@@ -375,6 +377,78 @@ def test_methods_and_warnings_in_words():
         "gradient at the layer: 25% zeros, largest 0.012, mean 0.001, probability 50% saturated"
     )
     assert str(replace(health, gradient="INPUT_GRADIENTS")).startswith("gradient at the input: ")
+
+
+def test_facts_in_few_words():
+    facts = {
+        "standard error": 0.0123,
+        "completeness gap": 0.3596,
+        "change of the score": -8.8318,
+        "queries": 4000.0,
+        "correlation with the mean": 0.924,
+        "rectifiers replaced": 33.0,
+        "{r2}": float("nan"),
+    }
+    assert cell(facts=facts).told == (
+        "± 0.0123",
+        "gap 0.36",
+        "change -8.83",
+        "correlation 0.924",
+        "ReLUs replaced 33",
+        "{r2} nan",
+    )
+
+
+def test_a_count_keeps_its_digits():
+    assert [short_number(n) for n in (0, -3.0, 12345, 0.5, 1234.5, 1e12, float("inf"))] == [
+        *("0", "-3", "12345", "0.5", "1.23e+03", "1e+12", "inf"),
+    ]
+
+
+def test_layers_in_few_words():
+    told = [short_layer(layer) for layer in (None, "one", "a + b", "a/x + b/y + c/z")]
+    assert told == ["", "one", "2 layers, a to b", "3 layers, a/x to c/z"]
+
+
+def test_the_range_is_that_of_the_finite_values():
+    holes = cell(map=np.asarray([[np.nan, np.inf], [-2, 3]], np.float32))
+    assert (holes.extent, holes.fault) == ((-2.0, 3.0), None)
+    message = "1 of the 1 values that 'lime' of mine 1 returned are NaN or infinite"
+    kinds = (MapWarning("random-weights", "why"), MapWarning("non-finite", message))
+    nothing = cell(map=np.full((1, 1), np.nan), warnings=kinds)
+    assert (nothing.extent, nothing.fault) == (None, message)
+    assert replace(nothing, warnings=()).fault == "no value of the map is finite"
+
+
+@dataclass(frozen=True)
+class Tilted(Weighted):
+    poles: ClassVar[tuple[str, str]] = ("raises", "lowers")
+
+
+def test_what_the_signs_say_is_known_and_changes_nothing():
+    assert explained().method.poles == ("for", "against")
+    tilted = study(preprocess="tf").explain(PICTURE, Tilted(), target=0).method
+    assert tilted.poles == ("raises", "lowers")
+    assert tilted == replace(tilted, poles=("for", "against"))
+    assert "poles" not in explained().provenance
+
+
+@pytest.mark.parametrize(
+    ("name", "poles"),
+    [
+        ("eigen-cam", ("with the mean", "against the mean")),
+        ("eigen-grad-cam", ("with the mean", "against the mean")),
+        ("saliency", ("raises", "lowers")),
+        ("smoothgrad", ("raises", "lowers")),
+        ("guided-backprop", ("above 0", "below 0")),
+        ("deconvnet", ("above 0", "below 0")),
+        ("guided-grad-cam", ("above 0", "below 0")),
+        ("hirescam", ("for", "against")),
+        ("integrated-gradients", ("for", "against")),
+    ],
+)
+def test_only_contributions_are_for_or_against_the_class(name, poles):
+    assert study(preprocess="tf").registry.explainers[name].item.poles == poles
 
 
 def test_a_prediction_as_json():

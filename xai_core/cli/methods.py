@@ -16,7 +16,7 @@ _WIDE = 200
 _LEGEND = (
     ("pass", "forward passes are shared by all methods, backward ones by those of a class"),
     ("query", "a pass for itself: forward, and backward where a gradient is asked for"),
-    ("signed", "values below 0 speak against the class"),
+    ("signed", "has values above and below 0, each with a meaning of its own"),
     ("all of one", "xai list explainers NAME"),
 )
 

@@ -100,6 +100,8 @@ def explained(
     study: "Study", explanation: "Explanation", prediction: "Prediction"
 ) -> Iterator[tuple[str, object]]:
     """One map in facts."""
+    from xai_core.types import short_number
+
     yield "class", explanation.target
     yield "probability", output.probability(explanation.probability)
     yield "logit", output.logit(explanation.logit)
@@ -109,7 +111,7 @@ def explained(
     if explanation.focus is not None:
         yield "focus", explanation.focus
     for name, value in explanation.facts.items():
-        yield name, f"{value:.3g}"
+        yield name, short_number(value)
     for health in explanation.health:
         yield "health", health
     yield from about(study, [prediction])
@@ -118,7 +120,7 @@ def explained(
 
 def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
     """A row for each cell: model, picture, class, probability, method, layer, result."""
-    from xai_core.types import Failure
+    from xai_core.types import Failure, short_layer
 
     for cell in comparison.cells:
         if isinstance(cell, Failure):
@@ -126,8 +128,10 @@ def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
         else:
             picture, shown = cell.picture.name, output.probability(cell.probability)
             seen = [cell.focus.short] if cell.focus else []
+            seen += [cell.fault] if cell.fault else cell.told
             result = ", ".join([*seen, *(w.kind for w in cell.warnings)]) or "done"
-        yield cell.model, picture, cell.target, shown, cell.method, cell.layer or "", result
+        layer = short_layer(cell.layer)
+        yield cell.model, picture, cell.target, shown, cell.method, layer, result
 
 
 def warned(comparison: "Comparison") -> Iterator[tuple[str, str]]:

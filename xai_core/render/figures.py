@@ -30,7 +30,16 @@ from xai_core.render.maps import (
     overlay,
     scales,
 )
-from xai_core.types import LAYERS_TOGETHER, Cell, Comparison, Explanation, Failure, Prediction
+from xai_core.types import (
+    NON_FINITE,
+    Cell,
+    Comparison,
+    Explanation,
+    Failure,
+    Prediction,
+    short_layer,
+    short_number,
+)
 
 _SIDE = 2.5
 """The longer side of a panel, in inches."""
@@ -46,11 +55,13 @@ _LONGEST_ROW = 6
 
 @dataclass(frozen=True)
 class Panel:
-    """What stands in one place of a sheet; no pixels stand for a map that failed."""
+    """What stands in one place of a sheet."""
 
     pixels: NDArray[np.uint8] | None
     title: str
     below: str = ""
+    instead: str = ""
+    """What stands in place of pixels, where there are none."""
 
 
 def comparison_figure(
@@ -153,14 +164,20 @@ class _Drawing:
 
     def _panel(self, cell: Cell, title: str) -> Panel:
         if isinstance(cell, Failure):
-            return Panel(None, title, cell.message)
+            return Panel(None, title, cell.message, "failed")
+        warnings = [w.message if w.kind == NON_FINITE else w.kind for w in cell.warnings]
+        if cell.extent is None:
+            told = dict.fromkeys([str(cell.fault), *warnings])
+            return Panel(None, title, " · ".join(told), "no finite value")
         scale = self._scales[id(cell)]
         image = overlay(cell, colour_map=self._colour_map, opacity=self._opacity, scale=scale)
-        notes = [str(scale)] if self._sharing == "map" else []
+        notes = [" to ".join(map(short_number, cell.extent))] if self._sharing == "map" else []
         if cell.method.signed:
-            notes.append("red for, blue against" if self._colour_map is None else "high for")
-        notes.append(_milliseconds(cell.seconds))
-        notes += [warning.kind for warning in cell.warnings]
+            above, below = cell.method.poles
+            notes.append(
+                f"red {above}, blue {below}" if self._colour_map is None else f"high {above}"
+            )
+        notes += [*cell.told, _milliseconds(cell.seconds), *warnings]
         return Panel(_thumbnail(image), title, " · ".join(notes))
 
     def _row_title(self, cell: Cell) -> str:
@@ -176,8 +193,7 @@ def _name(cell: Cell) -> str:
 
 
 def _column_title(cell: Cell) -> str:
-    first, *more = (cell.layer or "").split(LAYERS_TOGETHER)
-    at = f"{len(more) + 1} layers, {first} to {more[-1]}" if more else first
+    at = short_layer(cell.layer)
     return str(cell.method) + (f"\nat {at}" if at else "")
 
 
@@ -197,7 +213,7 @@ def _thumbnail(image: Image.Image) -> NDArray[np.uint8]:
 
 def _caption(comparison: Comparison, sharing: Sharing) -> str:
     how = {
-        "map": "each map on its own scale, given below it",
+        "map": "each map on its own scale, the range of its values below it",
         "row": "the maps of a picture and class on one scale",
         "all": "all maps on one scale",
     }[sharing]
@@ -209,7 +225,7 @@ def _caption(comparison: Comparison, sharing: Sharing) -> str:
     ]
     if explanations:
         kinds = ", ".join(sorted({each.score_kind for each in explanations}))
-        parts += [f"score explained: {kinds}", f"{how}, to the {PERCENTILE}th percentile"]
+        parts += [f"score explained: {kinds}", f"{how}, colours to the {PERCENTILE}th percentile"]
     if sharing != "map" and len({_column_title(each) for each in explanations}) > 1:
         parts.append("values of different methods and layers have different units")
     if comparison.passes:
@@ -323,7 +339,7 @@ def _draw(axes: Any, panel: Panel, width: float) -> None:
         axes.text(
             0.5,
             0.5,
-            "failed" if panel.below else "",
+            panel.instead,
             ha="center",
             va="center",
             transform=axes.transAxes,

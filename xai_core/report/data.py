@@ -156,7 +156,12 @@ class Report:
                 "picture": list(map(plain, self.axes.picture_titles)),
                 "target": list(map(plain, self.axes.targets)),
                 "method": [
-                    {"name": plain(each.name), "title": plain(each), "signed": each.signed}
+                    {
+                        "name": plain(each.name),
+                        "title": plain(each),
+                        "signed": each.signed,
+                        "poles": list(map(plain, each.poles)),
+                    }
                     for each in self.axes.methods
                 ],
                 "layer": list(map(plain, self.axes.layers)),
@@ -187,6 +192,9 @@ class Report:
                             "probability": cell.probability,
                             "warnings": [warning_numbers[each] for each in cell.warnings],
                             "focus": None if cell.focus is None else str(cell.focus),
+                            "fault": None if cell.fault is None else plain(cell.fault),
+                            "extent": cell.extent,
+                            "facts": [[plain(name), value] for name, value in cell.facts.items()],
                             "health": [plain(each) for each in cell.health],
                             "seconds": cell.seconds,
                             "scales": {

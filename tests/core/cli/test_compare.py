@@ -1,10 +1,15 @@
 """`xai compare` over pictures, layers and models, against expectations, and its progress."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from xai_core import Comparison, Study
 from xai_core.cli import output
+from xai_core.cli.shared import compared
+from xai_core.types import MapWarning
 
 
 def rows(result):
@@ -32,6 +37,29 @@ def test_several_layers_shallow_to_deep(xai, noise, tmp_path):
     result = xai("compare", noise, "--methods", "grad-cam,saliency", *command, "--json")
     assert result.code == 0
     assert [each["layer"] for each in result.json["explanations"]] == [*layers[::-1], None]
+
+
+def test_the_result_tells_what_the_method_tells(xai, small, noise):
+    command = ("compare", noise, "--model", small, "--methods")
+    result = xai(*command, "integrated-gradients", "--set", "steps=3")
+    (row,) = (row for row in rows(result) if " integrated-gradients" in row)
+    assert ", gap " in row
+    assert ", steps 3" in row
+    assert "queries" not in row
+
+
+def test_a_row_is_short_and_says_what_is_wrong(small, noise):
+    made = Study(str(small)).explain(noise, "grad-cam")
+    message = "49 of the 49 values that 'mine' of other 2 returned are NaN or infinite"
+    nothing = replace(
+        made,
+        map=np.full((7, 7), np.nan, np.float32),
+        layer="one + two + three",
+        facts={"standard error": np.nan},
+        warnings=(MapWarning("non-finite", message),),
+    )
+    (row,) = compared(Comparison((nothing,)))
+    assert row[-2:] == ("3 layers, one to three", f"{message}, non-finite")
 
 
 def test_bottom_is_top_the_other_way_round(xai, small, noise):

@@ -283,12 +283,67 @@ def test_small_pictures_are_drawn_pixel_for_pixel():
 # ----------------------------------------------------------------------- what is written
 
 
-def test_the_scale_of_each_map_is_below_it():
-    one = explanation()
-    scale = str(common_scale([one]))
-    assert words(figure(one)).count(f"{scale} · 12 ms") == 1
+def test_the_range_of_each_map_is_below_it():
+    # Of 35 values, the 99.5th percentile lies between the two highest: 0.83 of 1.
+    one = explanation(map=np.asarray([0] * 34 + [1], np.float32).reshape(5, 7))
+    assert common_scale([one]).high == pytest.approx(0.83)
+    assert words(figure(one)).count("0 to 1 · 12 ms") == 1
     caption = words(figure(one))[-1].replace("\n", " ")
-    assert "each map on its own scale, given below it" in caption
+    assert "each map on its own scale, the range of its values below it, colours to" in caption
+
+
+def test_what_a_method_tells_of_a_map_is_below_it():
+    facts = {"steps": 64.0, "completeness gap": 0.36, "queries": 1.0, "$x_{$ of mine": 1e-9}
+    one = explanation(map=np.eye(2, dtype=np.float32), facts=facts)
+    made = figure(one)
+    (below,) = (text for text in words(made) if text.startswith("0 to 1"))
+    assert below.replace("\n", " ") == "0 to 1 · steps 64 · gap 0.36 · $x_{$ of mine 1e-09 · 12 ms"
+    assert len(below.splitlines()) > 1
+    assert_nothing_overlaps(made)
+
+
+@pytest.mark.parametrize(
+    ("poles", "colour_map", "said"),
+    [
+        (("for", "against"), None, "red for, blue against"),
+        (("with the mean", "against the mean"), None, "red with the mean, blue against the mean"),
+        (("raises", "lowers"), "PuOr_r", "high raises"),
+    ],
+)
+def test_what_the_colours_of_a_signed_map_say(poles, colour_map, said):
+    signed = dataclasses.replace(method("ig", signed=True), poles=poles)
+    one = explanation(map=np.eye(2, dtype=np.float32), method=signed)
+    told = [text.replace("\n", " ") for text in words(figure(one, colour_map=colour_map))]
+    assert f"0 to 1 · {said} · 12 ms" in told
+    unsigned = dataclasses.replace(signed, signed=False)
+    assert not any(said in text for text in words(figure(explanation(method=unsigned))))
+
+
+MESSAGE = "6 of the 6 values that 'lime' of mine 1 returned are NaN or infinite"
+
+
+@pytest.mark.parametrize("scale", ["map", "row", "all"])
+def test_a_map_without_a_finite_value_is_shown_as_a_failure_is(scale):
+    nothing = explanation(
+        map=np.asarray([[np.nan, np.inf, -np.inf]] * 2, np.float32),
+        warnings=(MapWarning("non-finite", MESSAGE), MapWarning("random-weights", "why")),
+    )
+    made = figure(nothing, explanation(1), scale=scale)
+    assert len(pictures(made)) == 2
+    assert "no finite value" in words(made)
+    assert f"{MESSAGE} · random-weights" in [text.replace("\n", " ") for text in words(made)]
+    assert_nothing_overlaps(made)
+    alone = figure(nothing, scale=scale)
+    assert len(pictures(alone)) == 1
+    assert_nothing_overlaps(alone)
+
+
+def test_a_map_with_holes_keeps_its_range_and_its_message():
+    holes = np.asarray([[np.nan, np.inf], [-2, 3]], np.float32)
+    one = explanation(map=holes, warnings=(MapWarning("non-finite", MESSAGE),))
+    made = figure(one)
+    assert len(pictures(made)) == 2
+    assert f"-2 to 3 · 12 ms · {MESSAGE}" in [text.replace("\n", " ") for text in words(made)]
 
 
 @pytest.mark.parametrize(

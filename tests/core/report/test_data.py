@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -222,6 +223,23 @@ def test_json_says_what_json_cannot():
         "c": "{1}",
         "d": None,
     }
+
+
+def test_what_a_method_tells_is_in_the_page_as_plain_text(many):
+    (one, *_) = (cell for cell in many if cell.method.name == "holes")
+    nothing = replace(
+        one,
+        map=np.full((2, 2), np.inf, np.float32),
+        method=replace(one.method, poles=("\u202ewarm", "cold\x07")),
+        facts={"gap\u202e": 0.25, "queries": 4000.0},
+    )
+    found = collect(Comparison((one, nothing))).payload()["cells"]
+    assert [cell["extent"] for cell in found] == [(36.0, 63.0), None]
+    assert found[0]["fault"] is None
+    assert found[1]["fault"] == plain(one.warnings[0].message)
+    assert found[1]["facts"] == [["gap\ufffd", 0.25], ["queries", 4000.0]]
+    (method,) = collect(Comparison((nothing,))).payload()["axes"]["method"]
+    assert method["poles"] == ["\ufffdwarm", "cold\ufffd"]
 
 
 def test_text_that_steers_is_not_shown():

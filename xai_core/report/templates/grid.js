@@ -80,6 +80,7 @@ function newTile(number) {
   const label =
     cellTitle(cell) +
     (cell.failure ? `, failed: ${cell.failure}` : "") +
+    (cell.fault ? `, nothing finite: ${cell.fault}` : "") +
     (warnings ? `, ${warnings} warning${warnings > 1 ? "s" : ""}` : "");
   const button = make(
     "button",
@@ -87,7 +88,7 @@ function newTile(number) {
     box,
   );
   const tile = { number, cell, button, box, stale: true, seen: false };
-  if (cell.map) {
+  if (visible(cell)) {
     tile.canvas = make("canvas", { width: 4, height: 3, "aria-hidden": "true" });
     drawn.push(tile);
     tile.reading = make("span", { class: "reading", "aria-hidden": "true" });
@@ -106,7 +107,12 @@ function newTile(number) {
   } else {
     box.classList.add("failed");
     box.append(
-      make("span", { class: "failed-text" }, make("strong", {}, "Failed"), named(cell.failure)),
+      make(
+        "span",
+        { class: "failed-text" },
+        make("strong", {}, cell.map ? "No finite value" : "Failed"),
+        named(cell.failure ?? cell.fault),
+      ),
     );
   }
   const text = make(
@@ -121,7 +127,7 @@ function newTile(number) {
     enter(tile);
     choose(number);
   });
-  if (cell.map) lead(box);
+  if (visible(cell)) lead(box);
   tiles.push(tile);
   return button;
 }
@@ -158,6 +164,7 @@ const watcher = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) owners.get(entry.target).seen = entry.isIntersecting;
     drawTiles();
+    drawReadings();
   },
   { rootMargin: "300px" },
 );

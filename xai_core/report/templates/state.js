@@ -35,6 +35,9 @@ const state = {
   pinned: false,
 };
 
+// Whether there is a map, and a value in it that can be drawn.
+const visible = (cell) => Boolean(cell.map) && cell.fault === null;
+
 const current = () => data.cells[state.cell];
 
 function remember(cell) {

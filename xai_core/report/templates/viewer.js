@@ -13,8 +13,8 @@ function drawMain() {
   const number = state.cell;
   const cell = current();
   const picture = data.pictures[cell.picture];
-  find("fault").hidden = cell.map !== undefined;
-  find("fault").textContent = cell.failure ? `No map: ${cell.failure}` : "";
+  find("fault").hidden = visible(cell);
+  find("fault").textContent = cell.failure ? `No map: ${cell.failure}` : (cell.fault ?? "");
   if (!picture) {
     resizeCanvas(4, 3);
     canvas.getContext("2d").clearRect(0, 0, 4, 3);
@@ -171,7 +171,7 @@ function choose(number) {
 
 function describe() {
   const cell = current();
-  return `${cellTitle(cell)}. ${cell.failure ? `Failed: ${cell.failure}` : (cell.focus ?? "no evidence to measure")}`;
+  return `${cellTitle(cell)}. ${cell.failure ? `Failed: ${cell.failure}` : (cell.focus ?? cell.fault ?? "no evidence to measure")}`;
 }
 
 let announcing = 0;
@@ -192,19 +192,23 @@ function drawAbout() {
     ...layer,
     make("span", {}, named(cell.class)),
   );
-  find("scale-bar").classList.toggle("empty", !cell.map);
-  find("finding").textContent = cell.map
+  find("scale-bar").classList.toggle("empty", !visible(cell));
+  find("finding").textContent = visible(cell)
     ? sentence(cell.focus ?? "there is no evidence to measure")
-    : "No map was made.";
-  find("finding").classList.toggle("fault-text", !cell.map);
+    : cell.map
+      ? "No value of this map is finite."
+      : "No map was made.";
+  find("finding").classList.toggle("fault-text", !visible(cell));
   const facts = cell.map
     ? [
         `${cell.scoreKind} ${numeral(cell.score)}${cell.scoreKind === "logit" ? `, probability ${numeral(cell.probability)}` : ""}`,
+        ...(cell.extent ? [`values ${cell.extent.map(numeral).join(" to ")}`] : []),
+        ...cell.facts.map(([name, value]) => `${name} ${amount(value)}`),
         ...cell.health,
         `made in ${show(cell.seconds, 0, 2)} s, beside the pass it shares`,
       ]
     : [];
-  find("about-details").replaceChildren(...facts.map((fact) => make("li", {}, fact)));
+  find("about-details").replaceChildren(...facts.map((fact) => make("li", {}, named(fact))));
   const warnings = (cell.warnings ?? []).map((number) => data.warnings[number]);
   find("about-warnings").replaceChildren(
     ...warnings.map(({ kind, message }) =>
@@ -217,7 +221,7 @@ function drawAbout() {
     ),
   );
   drawSays(cell);
-  if (!cell.map) return;
+  if (!visible(cell)) return;
   const {
     scale: [low, high, signed],
     table,
@@ -226,11 +230,12 @@ function drawAbout() {
   const image = context.createImageData(256, 1);
   for (let i = 0; i < 256; i++) image.data.set([...table.subarray(3 * i, 3 * i + 3), 255], 4 * i);
   context.putImageData(image, 0, 0);
+  const [above, below] = data.axes.method[cell.method].poles;
   const marks = signed
     ? [
-        [low, "against"],
+        [low, below],
         [0, ""],
-        [high, "for"],
+        [high, above],
       ]
     : [
         [low, ""],
@@ -238,12 +243,15 @@ function drawAbout() {
       ];
   ticks.replaceChildren(
     ...marks.map(([value, word]) =>
-      make("span", {}, show(value, 0, 3), ...(word ? [make("small", {}, word)] : [])),
+      make("span", {}, show(value, 0, 3), ...(word ? [make("small", {}, named(word))] : [])),
     ),
   );
 }
 
 const numeral = (value) => (typeof value === "number" ? show(value, 0, 4) : value);
+
+// A count has all its digits.
+const amount = (value) => (Number.isInteger(value) ? show(value, 0, 15) : numeral(value));
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
