@@ -174,7 +174,7 @@ class Evidence:
         if need not in self.declared:
             raise UndeclaredNeedError(
                 f"explainer {self.explainer!r} reads {need.name}, which its needs "
-                f"({self.declared!r}) do not declare; add Needs.{need.name} to them"
+                f"({self.declared}) do not declare; add Needs.{need.name} to them"
             )
 
     def _ask(self, variants: Tensor, question: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

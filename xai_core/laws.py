@@ -64,6 +64,8 @@ class Law(Flag):
     STANDARD_ERROR = auto()
     """The fact `standard error` is the spread of the maps over seeds: the root mean square
     over the places of their standard deviation."""
+    SEEDED = auto()
+    """Another `seed` makes another map, unless the fact `standard error` says that it is 0."""
 
 
 __all__ = ["Law"]

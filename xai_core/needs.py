@@ -31,5 +31,9 @@ class Needs(Flag):
     ASKS = QUERIES | HEAD_QUERIES | BIAS_TERMS
     """What is answered in passes of its own."""
 
+    def __str__(self) -> str:
+        """As in a message: `ACTIVATIONS | QUERIES`."""
+        return " | ".join(str(each.name) for each in self) or "NOTHING"
+
 
 __all__ = ["Needs"]

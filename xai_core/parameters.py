@@ -43,6 +43,8 @@ Share: TypeAlias = Annotated[float, Within(0, 1)]
 
 Find: TypeAlias = Callable[[type, str], Any]
 """Looks an instance of a class up by its name; ValueError where the class has no names."""
+HasNames: TypeAlias = Callable[[type], bool]
+"""Whether instances of a class can be looked up by a name."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Kind:
     """The value that a text stands for; ValueError where it stands for none."""
     meant: Callable[[Any, Find], Any] = lambda value, _: value
     """What plain data, as it is in provenance, stands for: an explainer's name, a list."""
+    written: Callable[[HasNames], bool] = lambda _: True
+    """Whether there are texts that stand for its values; `none` beside other values is none."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ def _several(each: Kind) -> Kind:
             each.read(part.strip(), find) for part in text.split(",") if part.strip()
         ),
         meant=meant,
+        written=each.written,
     )
 
 
@@ -229,6 +234,9 @@ def _either(kinds: list[Kind]) -> Kind:
         takes=takes,
         read=read,
         meant=meant,
+        written=lambda has_names: any(
+            each.written(has_names) for each in kinds if each is not _NONE
+        ),
     )
 
 
@@ -254,7 +262,13 @@ def _instance(hint: Any) -> Kind:
 
     noun = getattr(hint, "__name__", str(hint)).lower()
     article = "an" if noun[:1] in "aeiou" else "a"
-    return Kind(expected=f"{article} {noun}", takes=takes, read=read, meant=meant)
+    return Kind(
+        expected=f"{article} {noun}",
+        takes=takes,
+        read=read,
+        meant=meant,
+        written=lambda has_names: isinstance(hint, type) and has_names(hint),
+    )
 
 
 def _unwritten(text: str, _: Find) -> Any:
@@ -267,6 +281,11 @@ _SIMPLE: Mapping[Any, Kind] = MappingProxyType(
         NoneType: _NONE,
         bool: _choice({"true": True, "false": False}),
         str: Kind("a text", lambda value: isinstance(value, str), lambda text, _: text),
-        Any: Kind("a value that only Python can give", lambda _: True, _unwritten),
+        Any: Kind(
+            "a value that only Python can give",
+            lambda _: True,
+            _unwritten,
+            written=lambda _: False,
+        ),
     }
 )

@@ -4,7 +4,9 @@ The planner takes the union of what the explainers need, runs one pass for each
 batch of pictures, and hands every explainer its own share of what was found.
 """
 
+import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -522,15 +524,31 @@ def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attributio
     except XaiError:
         raise
     except (Exception, SystemExit) as error:
-        raise ExplainerError(f"{who} raised {type(error).__name__}: {error}") from error
+        told = ": ".join(filter(None, (type(error).__name__, str(error))))
+        raise ExplainerError(f"{who} raised {told}{_place(error)}") from error
     if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind != "f":
+        is_array = maps.dtype.kind != "O"
+        found = f"{maps.dtype} of shape {maps.shape}" if is_array else type(made.maps).__name__
         raise ExplainerError(
-            f"{who} returned {maps.dtype} of shape {maps.shape}; expected floating maps of shape "
-            f"({count}, h, w)"
+            f"{who} returned {'None' if made.maps is None else found}; expected floating maps of "
+            f"shape ({count}, h, w)"
         )
     maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
     maps.flags.writeable = False
     return Attribution(maps, facts, warnings)
+
+
+_NOT_THE_AUTHORS = sys.stdlib_module_names | {"xai_core", "keras", "tensorflow", "numpy"}
+
+
+def _place(error: BaseException) -> str:
+    """Where the author's own code raised, or called what raised; nothing where it did not run."""
+    own = [
+        f" ({Path(frame.f_code.co_filename).name}:{line}, in {frame.f_code.co_name})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _NOT_THE_AUTHORS
+    ]
+    return own[-1] if own else ""
 
 
 def describe(explainer: Explainer, registry: Registry) -> Method:
@@ -545,6 +563,7 @@ def describe(explainer: Explainer, registry: Registry) -> Method:
         parameters={each.name: _plain(each.value) for each in parameters(explainer)},
         defaults={each.name: _plain(each.value if is_offered else each.default) for each in usual},
         signed=explainer.signed,
+        poles=explainer.poles,
         source=str(registry.source_of(explainer)),
     )
 

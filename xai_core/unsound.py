@@ -14,7 +14,9 @@ from xai_core.registry import Registry
 from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
-_SAID: Mapping[str, type] = MappingProxyType({"needs": Needs, "rule": Rule, "signed": bool, "poles": tuple})
+_SAID: Mapping[str, type] = MappingProxyType(
+    {"needs": Needs, "rule": Rule, "signed": bool, "poles": tuple}
+)
 """What a method says of itself before it is run."""
 
 

@@ -309,6 +309,31 @@ def test_an_explainer_is_written_with_what_is_changed_of_it():
     assert text_of(Inner(power=2.0)) == "inner(power=2.0)"
 
 
+@dataclass(frozen=True)
+class Mixed(Inner):
+    """Types of which texts stand for all, some or none of the values."""
+
+    name: ClassVar[str] = "mixed"
+
+    array: np.ndarray | None = None
+    arrays: tuple[np.ndarray, ...] = ()
+    listed: list[int] = field(default_factory=list)
+    either: np.ndarray | int = 0
+    inner: Inner | None = None
+    inners: tuple[Inner, ...] = ()
+    nothing: None = None
+
+
+def test_a_type_is_written_if_texts_stand_for_its_values():
+    def has_names(kind):
+        return issubclass(kind, Explainer)
+
+    kinds = {each.name: each.kind for each in parameters(Every()) + parameters(Mixed())}
+    unwritten = [name for name, kind in kinds.items() if not kind.written(has_names)]
+    assert unwritten == ["odd", "array", "arrays", "listed"]
+    assert not kinds["of"].written(lambda kind: False)
+
+
 def test_arrays_differ_from_whatever_they_are_compared_with():
     (_, odd) = parameters(Every(odd=np.zeros(2)))[-2:]
     assert odd.is_changed

@@ -1,7 +1,8 @@
 """The planner: how many passes it takes, and what it does with what fails."""
 
+import json
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -184,8 +185,72 @@ def test_a_method_that_raises_fails_in_its_place(registry):
     many = study_of(make_model(), registry).compare(pictures(2), [Breaks(), "grad-cam"], [1, 2])
     assert [type(cell) for cell in many.cells] == [Failure, Explanation] * 4
     assert many.failures[0].message == (
-        f"explainer 'breaks' of module {__name__} raised ZeroDivisionError: on purpose"
+        f"explainer 'breaks' of module {__name__} raised ZeroDivisionError: on purpose "
+        f"(test_planner.py:{line_of(Breaks.explain) + 1}, in explain)"
     )
+
+
+def line_of(function):
+    """Where it begins in this file."""
+    return function.__code__.co_firstlineno
+
+
+def take(values, at):
+    return values[at]
+
+
+def read(text):
+    return json.loads(text)
+
+
+def multiply(one, other):
+    return ops.matmul(one, other)
+
+
+def say_nothing():
+    raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Calls(Explainer):
+    """Calls something that raises."""
+
+    name: ClassVar[str] = "calls"
+    needs: ClassVar[Needs] = Needs.NOTHING
+    called: Any = None
+
+    def explain(self, evidence):
+        return self.called()
+
+
+@pytest.mark.parametrize(
+    ("called", "message"),
+    [
+        (
+            lambda: take({}, "boom"),
+            f"KeyError: 'boom' (test_planner.py:{line_of(take) + 1}, in take)",
+        ),
+        # What the libraries raise is told where they were called.
+        (lambda: read("{"), f"(test_planner.py:{line_of(read) + 1}, in read)"),
+        (
+            lambda: multiply(np.ones((2, 3)), np.ones((2, 3))),
+            f"(test_planner.py:{line_of(multiply) + 1}, in multiply)",
+        ),
+        (
+            say_nothing,
+            "raised NotImplementedError "
+            f"(test_planner.py:{line_of(say_nothing) + 1}, in say_nothing)",
+        ),
+        # A list that is no array fails when nothing of the author's runs any more.
+        (lambda: [[1.0], [1.0, 2.0]], "detected shape was (2,) + inhomogeneous part."),
+        (lambda: None, "returned None; expected floating maps of shape (1, h, w)"),
+        (dict, "returned dict; expected floating maps of shape (1, h, w)"),
+    ],
+    ids=["helper", "standard library", "library", "no message", "ragged", "none", "dict"],
+)
+def test_what_a_method_raises_is_told_with_the_place_in_its_own_code(registry, called, message):
+    many = study_of(make_model(), registry).compare(pictures(1), [Calls(called)], [1])
+    assert many.failures[0].message.endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -325,3 +390,9 @@ def test_focus_is_said_of_the_picture_not_of_the_crop(registry):
     one = study.explain(spot, target=0)
     assert one.focus.centre == pytest.approx((4.5 / 8, 15.5 / 24))
     assert str(one.focus).endswith("around the centre")
+
+
+def test_needs_are_written_as_they_are_declared():
+    assert str(Needs.NOTHING) == "NOTHING"
+    assert str(Needs.QUERIES) == "QUERIES"
+    assert f"{Needs.QUERIES | Needs.ACTIVATIONS}" == "ACTIVATIONS | QUERIES"

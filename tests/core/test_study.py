@@ -899,20 +899,24 @@ EXPECTED = "expected floating maps of shape (1, h, w)"
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("raises", f"{SOURCE} raised ZeroDivisionError: no reason"),
+        (
+            "raises",
+            f"{SOURCE} raised ZeroDivisionError: no reason "
+            f"(test_study.py:{Broken.explain.__code__.co_firstlineno + 4}, in explain)",
+        ),
         ("rank", f"{SOURCE} returned float64 of shape (1, 3, 4, 1); {EXPECTED}"),
         ("count", f"{SOURCE} returned float64 of shape (2, 3, 4); {EXPECTED}"),
         ("empty", f"{SOURCE} returned float64 of shape (1, 0, 4); {EXPECTED}"),
         ("ints", f"{SOURCE} returned int64 of shape (1, 3, 4); {EXPECTED}"),
-        ("none", f"{SOURCE} returned object of shape (); {EXPECTED}"),
+        ("none", f"{SOURCE} returned None; {EXPECTED}"),
         (
             "undeclared",
-            "explainer 'broken' reads ACTIVATIONS, which its needs (<Needs.NOTHING: 0>) do not "
+            "explainer 'broken' reads ACTIVATIONS, which its needs (NOTHING) do not "
             f"declare; add Needs.ACTIVATIONS to them. It is of module {__name__}",
         ),
         (
             "undeclared-query",
-            "explainer 'broken' reads QUERIES, which its needs (<Needs.NOTHING: 0>) do not "
+            "explainer 'broken' reads QUERIES, which its needs (NOTHING) do not "
             f"declare; add Needs.QUERIES to them. It is of module {__name__}",
         ),
     ],

@@ -104,9 +104,10 @@ def pictures():
     return [random.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(2)]
 
 
+LINE = Bad.explain.__code__.co_firstlineno
 MESSAGES = {
-    "raise": f"{BAD} raised LookupError: no way",
-    "exit": f"{BAD} raised SystemExit: 3",
+    "raise": f"{BAD} raised LookupError: no way (test_unsound.py:{LINE + 5}, in explain)",
+    "exit": f"{BAD} raised SystemExit: 3 (test_unsound.py:{LINE + 7}, in explain)",
     "needs": f"{BAD} raised LookupError: no needs",
     "rule": f"{BAD} raised LookupError: no rule",
     "signed": f"{BAD} raised LookupError: no signed",
@@ -117,8 +118,8 @@ MESSAGES = {
     "facts": f"{BAD} returned 'gap' as float64 of shape (2, 2); expected numbers of shape (2,)",
     "words": f"{BAD} returned 'gap' as <U4 of shape (2,); expected numbers of shape (2,)",
     "warnings": f"{BAD} returned 'odd' as bool of shape (); expected numbers of shape (2,)",
-    "undeclared": "explainer 'bad' reads ACTIVATION_GRADIENTS, which its needs (<Needs.ACTIVATIONS"
-    ": 1>) do not declare; add Needs.ACTIVATION_GRADIENTS to them. It is of bad-plugin 6.6",
+    "undeclared": "explainer 'bad' reads ACTIVATION_GRADIENTS, which its needs (ACTIVATIONS) do "
+    "not declare; add Needs.ACTIVATION_GRADIENTS to them. It is of bad-plugin 6.6",
 }
 
 

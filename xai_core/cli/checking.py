@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,14 +53,20 @@ def check(
                 _show(finding)
         broken = sum(not each.ok for each in found)
         if not json:
-            output.say(f"{len(found) - broken} kept, {broken} broken")
+            told = [f"{len(found) - broken} kept", f"{broken} broken"]
+            told += [
+                f"{len(each.untried)} not tried until `{each.law}` holds"
+                for each in found
+                if each.untried
+            ]
+            output.say(", ".join(told))
         documents.append(
             {
                 "name": name,
                 "kind": kind,
                 "source": source,
                 "ok": not broken,
-                "findings": [{**asdict(each), "ok": each.ok} for each in found],
+                "findings": [_document(each) for each in found],
             }
         )
     if json:
@@ -103,6 +108,12 @@ def _told(name: str, findings: Iterator["Finding"]) -> Iterator["Finding"]:
         if finding is None:
             return
         yield finding
+
+
+def _document(finding: "Finding") -> dict[str, Any]:
+    """A finding as plain data: all of it but the exception, which is told in words."""
+    plain = {name: value for name, value in vars(finding).items() if name != "cause"}
+    return plain | {"ok": finding.ok}
 
 
 def _show(finding: "Finding") -> None:

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from xai_core.errors import ExplainerError, UndeclaredNeedError, XaiError
+from xai_core.interfaces import Explainer
 from xai_core.laws import Law
 from xai_core.needs import Needs
+from xai_core.parameters import parameters
+from xai_core.probe import backend
 from xai_core.surgery.rewire import Rule
 from xai_core.testing.findings import difference
-from xai_core.testing.laws import Check
+from xai_core.testing.laws import Breach, Breaches, Check
 from xai_core.testing.models import EVERYDAY, RELABELLED
 from xai_core.testing.subject import Subject, snapshot
 
@@ -40,6 +43,12 @@ def interface(subject: Subject) -> Iterator[str]:
         kind()
     except (TypeError, XaiError) as error:
         yield f"{kind.__name__}() fails: {error}; expected every parameter to have a default"
+    for parameter in parameters(explainer):
+        if not parameter.kind.written(lambda named: issubclass(named, Explainer)):
+            yield (
+                f"{parameter.name} takes {parameter.expected}, of which `--set` can fill in "
+                f"nothing; expected {_WRITTEN}"
+            )
     twin: Any = replace(explainer)
     for each in fields(kind):
         ours, theirs = getattr(explainer, each.name), getattr(twin, each.name)
@@ -48,6 +57,12 @@ def interface(subject: Subject) -> Iterator[str]:
     if twin != explainer:
         yield "dataclasses.replace() with no changes makes one that is not equal"
 
+
+_WRITTEN = (
+    "int, float, bool, str, a Literal, an Explainer, a tuple of any length of one of them "
+    "(tuple[int, ...]), or several of these with | (int | None)"
+)
+"""The types that a text can stand for a value of."""
 
 _ATTRIBUTES: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
     {
@@ -62,7 +77,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
 )
 
 
-def needs(subject: Subject) -> Iterator[str]:
+def needs(subject: Subject) -> Breaches:
     """What is declared is what is read."""
     ran = 0
     for name in _everyday(subject):
@@ -70,28 +85,42 @@ def needs(subject: Subject) -> Iterator[str]:
             subject.one(name)
             ran += 1
         except UndeclaredNeedError as error:
-            yield f"on {name}: {error}"
+            yield Breach(f"on {name}: {error}", "undeclared", error)
         except XaiError:
             pass  # told by the law after this one
     unread = subject.explainer.needs & ~subject.read
     if ran and unread:
-        yield (
-            f"{', '.join(str(need.name) for need in unread)} is declared, and on none of {ran} "
-            "models was it read"
-        )
+        yield Breach(f"{unread} is declared, and on none of {ran} models was it read", "unread")
 
 
-def maps(subject: Subject) -> Iterator[str]:
+def maps(subject: Subject) -> Breaches:
     """It runs on every model, and returns maps."""
     for name in _everyday(subject):
         try:
             found = subject.one(name).map
         except XaiError as error:
-            yield f"on {name}: {error}"
+            yield Breach(f"on {name}: {error}", _failing(subject.returned), error)
             continue
         odd = int(np.count_nonzero(~np.isfinite(found)))
         if odd:
-            yield f"on {name}: {odd} of {found.size} values are NaN or infinite"
+            yield Breach(
+                f"on {name}: {odd} of {found.size} values are NaN or infinite", "non-finite"
+            )
+
+
+def _failing(returned: list[Any]) -> str:
+    """In what way there is no map: of one picture, since that is what was asked for."""
+    if not returned:
+        return "raised"
+    try:
+        found = backend().to_host(returned[-1])
+    except (TypeError, ValueError):  # as of a list of lists that differ in length
+        return "no array"
+    if found.dtype.kind not in "biufc":
+        return "no array"
+    if found.ndim != 3 or found.shape[0] != 1 or found.size == 0:
+        return "shape"
+    return "dtype" if found.dtype.kind != "f" else "facts"
 
 
 def queries(subject: Subject) -> Iterator[str]:
@@ -202,29 +231,51 @@ def _everyday(subject: Subject) -> list[str]:
 EVERYWHERE = (
     Check(
         "interface",
-        "An explainer is a frozen dataclass whose fields have defaults and survive "
-        "`dataclasses.replace`, with a name, needs, and the rest that `xai_core.Explainer` asks "
-        "for.",
-        "a field without a default, `@dataclass` without `frozen=True` on a subclass, or a "
-        "`__post_init__` that changes what it was given.",
+        "An explainer is a frozen dataclass whose fields have defaults, can be set by text and "
+        "survive `dataclasses.replace`, with a name, needs, and the rest that "
+        "`xai_core.Explainer` asks for.",
+        "a field without a default; one of a type that no text stands for, as an array (take the "
+        "path of a file), or that is imported for a type checker alone; `@dataclass` without "
+        "`frozen=True` on a subclass, or a `__post_init__` that changes what it was given.",
         f"Explainer, on {_PLUGINS}",
         interface,
     ),
     Check(
         "needs",
         "What is declared in `needs` is what is read: nothing more, and nothing less.",
-        "a need that was left over from an earlier version, which costs every user a pass; or "
-        "one that a helper reads and nobody declared.",
+        "a declaration that does not go with what `explain` does.",
         f"Needs, on {_PLUGINS}",
         needs,
+        MappingProxyType(
+            {
+                "unread": "a need that was left over from an earlier version, which costs every "
+                "user a pass.",
+                "undeclared": "a helper, or a method that this one works on, reads it, and it was "
+                "not added to `needs`.",
+            }
+        ),
     ),
     Check(
         "maps",
         "On every model there is a map of each picture: (N, h, w), floating, finite.",
-        "a division by 0 where a channel, a range or a sum is 0; a sum over too many axes, or "
-        "too few; a shape or dtype that is taken for granted.",
+        "something that holds for one model and not for all.",
         f"Explainer.explain, on {_PLUGINS}",
         maps,
+        MappingProxyType(
+            {
+                "raised": "three channels, a size, a dtype or a layer that is taken for granted, "
+                "or a slip in the line that is named.",
+                "no array": "a `return` that is missing on one way through, or a list, a "
+                "dictionary or a function returned in the place of its result.",
+                "shape": "a sum over too many axes, or too few; the axis of the batch lost where "
+                "there is one picture.",
+                "dtype": "a count or a comparison that was not cast to a floating dtype.",
+                "facts": "a fact or a warning that is one number for the batch, or one for each "
+                "place: there is one for each picture.",
+                "non-finite": "a division by 0 where a channel, a range or a sum is 0, or a "
+                "logarithm or root of what can be 0 or below.",
+            }
+        ),
     ),
     Check(
         "queries",
@@ -239,7 +290,7 @@ EVERYWHERE = (
         "The same picture, class and parameters give the same map, and leave the global random "
         "states as they were.",
         "random numbers without a seed, or from a global generator: take a field `seed: Seed` "
-        "and a generator of your own from it.",
+        "and a generator of your own from it, and declare `Law.SEEDED`.",
         f"Explainer, on {_PLUGINS}",
         repeat,
     ),

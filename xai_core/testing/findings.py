@@ -4,7 +4,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -38,6 +38,10 @@ class Finding:
     """What is usually the reason; empty where it is kept."""
     read: str = ""
     """Where it is told; empty where it is kept."""
+    untried: tuple[str, ...] = ()
+    """The laws that nothing can be told of until this one holds."""
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
+    """What the plugin raised, if that is what breaks it."""
 
     @property
     def ok(self) -> bool:
@@ -52,6 +56,7 @@ class Finding:
             f"  found: {self.broken}",
             f"  likely: {self.mistake}",
             f"  read: {self.read}",
+            *([f"  not tried until it holds: {', '.join(self.untried)}"] if self.untried else []),
         )
         return "\n".join(lines)
 

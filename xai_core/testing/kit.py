@@ -1,6 +1,7 @@
 """The conformance kit: holds a plugin to the laws that it is under."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from xai_core.errors import UsageError
 from xai_core.interfaces import Explainer, ModelAdapter
@@ -31,8 +32,8 @@ class Kit:
 
         Those that hold for every method come first, then those that it declares in `laws`.
         Where it has no proper interface, does not run on every model, makes another map each
-        time, or changes the model, nothing more can be told and the rest is left out. A method
-        that asks about many pictures is tried with smaller counts.
+        time, or changes the model, nothing more can be told: that finding names the laws that
+        were not tried. A method that asks about many pictures is tried with smaller counts.
 
         Raises:
             UsageError: it is no instance of an explainer.
@@ -42,10 +43,13 @@ class Kit:
                 f"received {explainer!r}; expected an instance of an Explainer, such as GradCAM()"
             )
         subject = Subject(explainer, self._benches)
-        for check in EVERYWHERE:
-            yield (finding := check.hold(subject))
+        for number, check in enumerate(EVERYWHERE, 1):
+            finding = check.hold(subject)
             if not finding.ok and check.law in _VITAL:
+                rest = *(each.law for each in EVERYWHERE[number:]), *_declared(explainer)
+                yield replace(finding, untried=rest)
                 return
+            yield finding
             if check.law == "interface":
                 subject.save_queries()
         every = declarable()
@@ -56,7 +60,7 @@ class Kit:
         """Hold an adapter to each law, one after the other, on its own model with random weights.
 
         Where it has no proper interface, builds no model, does not recognise it, or has no proper
-        layers, nothing more can be told and the rest is left out.
+        layers, nothing more can be told: that finding names the laws that were not tried.
 
         Raises:
             UsageError: it is no instance of an adapter.
@@ -64,10 +68,20 @@ class Kit:
         if not isinstance(adapter, ModelAdapter):
             raise UsageError(f"received {adapter!r}; expected an instance of a ModelAdapter")
         candidate = Candidate(adapter, self._benches)
-        for check in ADAPTERS:
-            yield (finding := check.hold(candidate))
+        for number, check in enumerate(ADAPTERS, 1):
+            finding = check.hold(candidate)
             if not finding.ok and check.law in _VITAL:
+                yield replace(finding, untried=tuple(each.law for each in ADAPTERS[number:]))
                 return
+            yield finding
+
+
+def _declared(explainer: Explainer) -> tuple[str, ...]:
+    """The laws that it declares; none where it cannot say."""
+    try:
+        return tuple(str(law.name) for law in explainer.laws)
+    except Exception:  # noqa: BLE001 - its own law tells
+        return ()
 
 
 def check_explainer(explainer: Explainer, kit: Kit | None = None) -> None:
@@ -102,4 +116,5 @@ def _fail(plugin: Explainer | ModelAdapter, findings: Iterator[Finding]) -> None
     __tracebackhide__ = True
     broken = tuple(each for each in findings if not each.ok)
     if broken:
-        raise ConformanceError(str(getattr(plugin, "name", type(plugin).__name__)), broken)
+        name = str(getattr(plugin, "name", type(plugin).__name__))
+        raise ConformanceError(name, broken) from broken[0].cause

@@ -1,8 +1,8 @@
 """A law of the kit: what it says, how a plugin is tried, and what is usually wrong."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from xai_core.errors import XaiError
 from xai_core.testing.findings import Finding
@@ -21,6 +21,21 @@ T = TypeVar("T", bound=Tried)
 
 
 @dataclass(frozen=True)
+class Breach:
+    """What breaks a law of which there are several ways to break it."""
+
+    told: str
+    """In numbers."""
+    kind: str = ""
+    """Which way, of those that the law tells apart."""
+    error: XaiError | None = None
+    """Why it failed, where it did."""
+
+
+Breaches: TypeAlias = Iterator[str | Breach]
+
+
+@dataclass(frozen=True)
 class Check(Generic[T]):
     """One law."""
 
@@ -30,20 +45,33 @@ class Check(Generic[T]):
     """What is usually wrong where it is broken."""
     read: str
     """Where the right way is told."""
-    breaches: Callable[[T], Iterator[str]]
+    breaches: Callable[[T], Breaches]
     """Tries the plugin, and says in numbers what breaks the law; nothing where nothing does."""
+    mistakes: Mapping[str, str] = field(default_factory=dict)
+    """What is usually wrong where it is broken in one of several ways, by kind of breach."""
 
     def hold(self, tried: T) -> Finding:
         """Hold a plugin to it, up to the first breach."""
         tried.used.clear()
+        cause: BaseException | None = None
         try:
-            broken = next(self.breaches(tried), "")
+            found = next(self.breaches(tried), "")
+            breach = found if isinstance(found, Breach) else Breach(found)
+            cause = breach.error
         except Exception as error:  # noqa: BLE001 - it is the plugin's code that runs
             where = [f"on {name}" for name in list(tried.used)[-1:]]
             kind = [] if isinstance(error, XaiError) else [type(error).__name__]
-            broken = ": ".join([*where, *kind, str(error)])
+            breach, cause = Breach(": ".join([*where, *kind, str(error)])), error
         models = tuple(tried.used)
-        if broken:
-            told = f"{tried.note}{broken}"
-            return Finding(self.law, self.statement, models, told, self.mistake, self.read)
-        return Finding(self.law, self.statement, models)
+        if not breach.told:
+            return Finding(self.law, self.statement, models)
+        return Finding(
+            self.law,
+            self.statement,
+            models,
+            f"{tried.note}{breach.told}",
+            self.mistakes.get(breach.kind, self.mistake),
+            self.read,
+            # What the author's code raised, where that is what the error tells of.
+            cause=(cause and cause.__cause__) or cause,
+        )

@@ -14,12 +14,11 @@ from xai_core.images import Fit
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.needs import Needs
 from xai_core.preprocessing import Preprocessing
-from xai_core.registry import Registry
 from xai_core.study import Study
 from xai_core.surgery import FeatureLayer, Graph, deepest_per_resolution, stride
 from xai_core.surgery.rewire import Rule
 from xai_core.testing.models import FEATURES, HEAD, TINY_MODELS, same_chance
-from xai_core.testing.watch import Log, Watched
+from xai_core.testing.watch import Log, Watched, Watching
 from xai_core.types import Explanation, Failure
 from xai_core.typing import FloatArray
 
@@ -78,7 +77,7 @@ class Bench:
         with same_chance():
             model = TINY_MODELS[name]()
         scheme = _SCHEMES.get(name, "tf")
-        study = Study(model, adapter=AnyModel(), preprocess=scheme, registry=Registry([]))
+        study = Study(model, adapter=AnyModel(), preprocess=scheme, registry=Watching([]))
         pictures = tuple(draw(study.input.size, study.input.channels, n) for n in range(PICTURES))
         return Bench(name, model, study, pictures, snapshot(model))
 
@@ -186,6 +185,8 @@ class Subject:
     """What it has read in all its runs."""
     changed: set[str] = field(default_factory=set)
     """The evidence that it has changed."""
+    returned: list[Any] = field(default_factory=list, repr=False)
+    """What it returned for maps in its last run, right or wrong."""
     note: str = ""
     """With which parameters it is tried, where they are not those it was given."""
     _known: dict[tuple[str, int, int], Explanation] = field(default_factory=dict)
@@ -280,13 +281,8 @@ class Subject:
         cells = study.compare(list(pictures), [method], list(targets), batch=batch).cells
         self.read |= log.read
         self.changed |= log.changed
+        self.returned = log.returned
         for cell in cells:
             if isinstance(cell, Failure):
-                raise _as_its_own(cell.error)
+                raise cell.error
         return [cell for cell in cells if isinstance(cell, Explanation)]
-
-
-def _as_its_own(error: XaiError) -> XaiError:
-    """An error without the module of the watch, which is not where the method comes from."""
-    told = str(error).replace(f" of module {Watched.__module__}", "")
-    return error if told == str(error) else type(error)(told)

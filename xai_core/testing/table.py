@@ -149,6 +149,13 @@ _TRIALS: Mapping[Law, _Trial] = MappingProxyType(
             "a variance in the place of its root; a seed that is not used.",
             f"Law.STANDARD_ERROR, on {_PAGE}",
         ),
+        Law.SEEDED: (
+            sampled.seeded,
+            "a seed that is written into the code beside the field `seed`; a generator that was "
+            "made once for all; or parameters with which nothing is drawn: make `laws` a property "
+            "that depends on them.",
+            f"Law.SEEDED, on {_PAGE}",
+        ),
     }
 )
 

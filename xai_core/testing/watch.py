@@ -11,6 +11,7 @@ from xai_core.interfaces import Explainer
 from xai_core.laws import Law
 from xai_core.needs import Needs
 from xai_core.probe import backend
+from xai_core.registry import Registry, Source
 from xai_core.surgery.rewire import Rule
 from xai_core.typing import FloatArray, Tensor
 
@@ -26,6 +27,8 @@ class Log:
     """Pictures (M, H, W, C) that it asked the scores (M,) of."""
     derived: list[FloatArray] = field(default_factory=list, repr=False)
     """Gradients (M, H, W, C) that it was given for its questions."""
+    returned: list[Any] = field(default_factory=list, repr=False)
+    """What it returned for maps, right or wrong, of each batch that it came to an end with."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,21 @@ class Watched(Explainer):
         # A copy of what lies on the host: the study goes on with its own.
         given = replace(evidence, pixels=evidence.pixels.copy())
         made = self.of.explain(watched(given, self.log))
+        self.log.returned.append(made.maps if isinstance(made, Attribution) else made)
         self.log.changed |= {
             what
             for what, values in _arrays(given).items()
             if not np.array_equal(values, before[what], equal_nan=True)
         }
         return made
+
+
+class Watching(Registry):
+    """Says of a watched explainer where the one that it watches comes from."""
+
+    def source_of(self, explainer: Explainer) -> Source:
+        """Of the author's explainer, which errors are about."""
+        return super().source_of(explainer.of if isinstance(explainer, Watched) else explainer)
 
 
 def _arrays(evidence: Evidence) -> dict[str, FloatArray]:

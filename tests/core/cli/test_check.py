@@ -42,6 +42,17 @@ class Mute(Explainer):
         return evidence.activations[..., 0]
 
 
+@dataclass(frozen=True)
+class Slipping(Explainer):
+    """Raises on every model."""
+
+    name: ClassVar[str] = "slipping"
+    needs: ClassVar[Needs] = Needs.NOTHING
+
+    def explain(self, evidence):
+        return {}["boom"]
+
+
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch):
     import xai_plugins
@@ -49,7 +60,7 @@ def plugins(monkeypatch):
     class Hooks:
         @hookimpl
         def xai_explainers(self):
-            return [Doubling(), Mute()]
+            return [Doubling(), Mute(), Slipping()]
 
     registry = Registry(
         [Plugin(Source("xai-core", "0"), xai_plugins), Plugin(Source("tests", "1"), Hooks())]
@@ -133,3 +144,25 @@ def test_what_a_plugin_raises_is_a_broken_law(xai):
     assert result.code == 1
     assert verdicts(result) == {"ok": [], "broken": ["interface"]}
     assert "LookupError: no laws" in result.words
+
+
+def test_laws_that_were_not_tried_are_counted(xai):
+    result = xai("check", "slipping")
+    assert result.code == 1
+    assert verdicts(result)["broken"] == ["maps"]
+    assert result.out.endswith("2 kept, 1 broken, 7 not tried until `maps` holds\n")
+
+
+def test_machines_get_the_laws_that_were_not_tried(xai):
+    (checked,) = xai("check", "slipping", "--json").json["checked"]
+    *kept, broken = checked["findings"]
+    assert [each["untried"] for each in kept] == [[], []]
+    assert broken["untried"] == [
+        *("queries", "repeat", "batch", "untouched", "relabel", "rule"),
+        "CONSTANT",
+    ]
+    line = Slipping.explain.__code__.co_firstlineno + 1
+    assert f"raised KeyError: 'boom' (test_check.py:{line}, in explain)" in broken["broken"]
+    assert set(broken) == {
+        *("law", "statement", "models", "broken", "mistake", "read", "untried", "ok")
+    }

@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 import xai_plugins
-from xai_core import Explainer, Law, Needs, XaiError
+from xai_core import Attribution, Explainer, Law, Needs, XaiError
 from xai_core.errors import ParameterError, UsageError
 from xai_core.testing import (
     TINY_MODELS,
@@ -29,6 +29,7 @@ from xai_core.testing.subject import Benches, Subject
 from xai_core.testing.table import declarable
 from xai_plugins.cam import GradCAM
 from xai_plugins.gradients import IntegratedGradients, SmoothGrad, VarGrad
+from xai_plugins.perturbation.kernel_shap import KernelSHAP
 from xai_plugins.perturbation.occlusion import Occlusion
 from xai_plugins.perturbation.rise import RISE
 
@@ -229,9 +230,157 @@ def test_counts_are_halved_only_as_far_as_the_method_allows(benches):
 def test_a_broken_law_says_what_it_was_tried_with(kit):
     *_, last = kit.examine(AtLeast())
     assert last.law == "maps"
-    assert last.broken.startswith(
-        "with often=1000, on gap-dense: explainer 'at-least' raised NotImplementedError"
+    line = AtLeast.explain.__code__.co_firstlineno + 1
+    assert last.broken == (
+        f"with often=1000, on gap-dense: explainer 'at-least' of module {__name__} raised "
+        f"NotImplementedError (test_kit.py:{line}, in explain)"
     )
+
+
+# --- what fails
+
+
+@dataclass(frozen=True)
+class Failing(Explainer):
+    """Sums the activations, or fails in one way."""
+
+    name = "failing"
+    needs = Needs.ACTIVATIONS
+    laws = Law.LINEAR | Law.CONSTANT
+    way: str = "ints"
+
+    def explain(self, evidence):
+        maps = ops.convert_to_numpy(ops.sum(evidence.activations, axis=-1))
+        return WAYS[self.way](evidence, maps)
+
+
+def boom(evidence, maps):
+    return {}["boom"]
+
+
+def leave(evidence, maps):
+    raise SystemExit(3)
+
+
+def undeclared(evidence, maps):
+    return evidence.activation_gradients
+
+
+WAYS = {
+    "boom": boom,
+    "leave": leave,
+    "refuses": lambda evidence, maps: Occlusion(window=-1),
+    "undeclared": undeclared,
+    "none": lambda evidence, maps: None,
+    "dict": lambda evidence, maps: {"maps": maps},
+    "ragged": lambda evidence, maps: [[1.0], [1.0, 2.0]],
+    "summed": lambda evidence, maps: maps.sum(axis=0),
+    "two": lambda evidence, maps: np.concatenate([maps, maps]),
+    "empty": lambda evidence, maps: maps[:, :0],
+    "counts": lambda evidence, maps: (maps > 0).astype(int),
+    "complex": lambda evidence, maps: maps * 1j,
+    "fact": lambda evidence, maps: Attribution(maps, facts={"sum": maps.sum(axis=1)}),
+    "infinite": lambda evidence, maps: np.full_like(maps, np.inf),
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "law", "told", "likely"),
+    [
+        ("boom", "maps", "raised KeyError: 'boom' (test_kit.py:", "slip in the line that is named"),
+        ("leave", "maps", "raised SystemExit: 3 (test_kit.py:", "slip in the line that is named"),
+        ("refuses", "maps", "received window -1", "slip in the line that is named"),
+        ("undeclared", "needs", "reads ACTIVATION_GRADIENTS", "a helper, or a method that this"),
+        ("none", "maps", "returned None; expected", "a `return` that is missing"),
+        ("dict", "maps", "returned dict; expected", "a `return` that is missing"),
+        ("ragged", "maps", "inhomogeneous", "a `return` that is missing"),
+        ("summed", "maps", "float64 of shape (", "a sum over too many axes"),
+        ("two", "maps", "float64 of shape (2, ", "a sum over too many axes"),
+        ("empty", "maps", "float64 of shape (1, 0, ", "a sum over too many axes"),
+        ("counts", "maps", "int64 of shape (1, ", "a count or a comparison"),
+        ("complex", "maps", "complex128 of shape (1, ", "a count or a comparison"),
+        ("fact", "maps", "returned 'sum' as float64", "a fact or a warning"),
+        ("infinite", "maps", "values are NaN or infinite", "a division by 0"),
+    ],
+)
+def test_what_is_likely_is_said_of_each_way_to_fail(kit, way, law, told, likely):
+    *_, last = kit.examine(Failing(way))
+    assert last.law == law
+    assert told in last.broken
+    assert last.mistake.startswith(likely) or last.mistake.endswith(f"{likely}.")
+
+
+def test_needs_that_are_not_read_are_another_mistake_than_those_not_declared(kit):
+    @dataclass(frozen=True)
+    class Unread(Failing):
+        needs = Needs.ACTIVATIONS | Needs.QUERIES | Needs.INPUT_GRADIENTS
+
+        def explain(self, evidence):
+            return ops.sum(evidence.activations, axis=-1)
+
+    *_, last = kit.examine(Unread())
+    assert last.broken == (
+        "INPUT_GRADIENTS | QUERIES is declared, and on none of 7 models was it read"
+    )
+    assert last.mistake.startswith("a need that was left over from an earlier version")
+
+
+def test_what_fails_is_told_as_the_authors_own_and_not_the_watchs(kit):
+    *_, last = kit.examine(Failing("undeclared"))
+    assert last.broken.endswith(
+        f"add Needs.ACTIVATION_GRADIENTS to them. It is of module {__name__}"
+    )
+    *_, last = kit.examine(Failing("boom"))
+    line = boom.__code__.co_firstlineno + 1
+    assert last.broken == (
+        f"on gap-dense: explainer 'failing' of module {__name__} raised KeyError: 'boom' "
+        f"(test_kit.py:{line}, in boom)"
+    )
+
+
+def test_what_the_plugin_raised_is_the_cause(kit):
+    with pytest.raises(ConformanceError) as caught:
+        check_explainer(Failing("boom"), kit)
+    assert type(caught.value.__cause__) is KeyError
+    assert caught.value.__cause__.__traceback__ is not None
+    with pytest.raises(ConformanceError) as caught:
+        check_explainer(Failing("refuses"), kit)
+    assert type(caught.value.__cause__) is ParameterError
+    with pytest.raises(ConformanceError) as caught:
+        check_explainer(Doubled(), kit)
+    assert caught.value.__cause__ is None
+
+
+def test_the_laws_that_were_not_tried_are_named(kit):
+    *_, last = kit.examine(Failing("boom"))
+    assert last.law == "maps"
+    assert last.untried == (
+        *("queries", "repeat", "batch", "untouched", "relabel", "rule"),
+        *("CONSTANT", "LINEAR"),
+    )
+    assert str(last).endswith(
+        "not tried until it holds: queries, repeat, batch, untouched, relabel, rule, CONSTANT, "
+        "LINEAR"
+    )
+    assert not any(each.untried for each in kit.examine(Doubled()))
+
+
+# --- seeds
+
+
+@pytest.mark.parametrize(
+    ("explainer", "declared"),
+    [
+        (SmoothGrad(sigma=1e-3), True),
+        (SmoothGrad(sigma=0), False),
+        (VarGrad(samples=1), False),
+        (KernelSHAP(segments=4), True),
+    ],
+    ids=["little noise", "no noise", "a variance of one", "exact values"],
+)
+def test_seeds_need_not_matter_where_nothing_is_drawn(kit, explainer, declared):
+    assert (Law.SEEDED in explainer.laws) == declared
+    check_explainer(explainer, kit)
 
 
 # --- whether it would see
@@ -353,4 +502,5 @@ EVERY_CHECK = [*EVERYWHERE, *declarable().values(), *ADAPTERS]
 def test_the_page_has_every_law_and_what_is_usually_wrong(check):
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert f"`{check.law}` : {check.statement}" in page
-    assert check.mistake in page
+    for mistake in (check.mistake, *check.mistakes.values()):
+        assert mistake in page

@@ -1,6 +1,7 @@
 """For every law, explainers that break it and no other: the kit must catch each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -110,7 +111,7 @@ class Remembering(Explainer):
     name = "remembering"
     needs = Needs.ACTIVATIONS
     laws = Law.NOTHING
-    seen: dict = field(default_factory=dict, compare=False, repr=False)
+    seen: ClassVar[dict] = {}
 
     def explain(self, evidence):
         maps = host(ops.mean(evidence.activations, axis=-1))
@@ -135,6 +136,13 @@ def name_with_a_space(self, evidence):
 @mutant("interface", needs=CAM, signed="yes")
 def signed_in_words(self, evidence):
     return weighed(evidence, mean_gradient(evidence))
+
+
+for unfillable in (np.ndarray | None, list[int] | None, dict | None, Any):
+
+    @mutant("interface", needs=CAM, fields={"of_the_channels": unfillable}, of_the_channels=None)
+    def field_that_no_text_stands_for(self, evidence):
+        return weighed(evidence, mean_gradient(evidence))
 
 
 @mutant("needs", needs=CAM | Needs.INPUT_GRADIENTS)
@@ -527,6 +535,23 @@ def no_seed_to_draw_again_with(self, evidence):
     drawn = masked(evidence, random_masks(evidence, 96))
     spread = ops.sqrt(ops.mean(ops.var(drawn, axis=1), axis=(1, 2)) / 95)
     return Attribution(ops.mean(drawn, axis=1), facts={"standard error": spread})
+
+
+@mutant(Law.SEEDED, fields={"seed": int}, seed=0)
+def seed_that_is_written_into_the_code(self, evidence):
+    return largest(ops.mean(noisy(evidence, seed=0), axis=1))
+
+
+@mutant(Law.SEEDED)
+def no_seed_at_all(self, evidence):
+    return largest(ops.mean(noisy(evidence), axis=1))
+
+
+@mutant(Law.SEEDED, fields={"seed": int}, seed=0)
+def seed_that_only_the_error_depends_on(self, evidence):
+    error = np.full(evidence.inputs.shape[0], 1.0 + self.seed)
+    maps = largest(ops.mean(noisy(evidence), axis=1))
+    return Attribution(maps, facts={"standard error": error})
 
 
 # --- the tests
