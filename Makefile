@@ -2,6 +2,7 @@
 #
 #   make test PYTEST_ARGS="-k surgery"      other arguments for pytest
 #   make demo PYTHON=/opt/python3.12        another Python for .venv
+#   make bench BENCH_ARGS="--only core"     other arguments for the benchmarks
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +16,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,9 @@ check: .venv/.ready ## lint, format, types and import contracts
 docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+bench: .venv/.ready ## measure what explanations cost, into out/benchmarks; some 20 minutes
+	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
 clean: ## remove what the targets made, all but .venv
 	@rm -rf out build dist docs/_build docs/_generated .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

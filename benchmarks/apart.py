@@ -1,0 +1,152 @@
+"""A task in a process of its own, for its memory: `python -m benchmarks.apart JSON`."""
+
+import ctypes
+import gc
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from benchmarks import machine
+from benchmarks.bench import Bench
+from benchmarks.models import Spec
+from benchmarks.settings import FULL, Conditions
+
+Task: TypeAlias = Callable[[Bench, Spec, Mapping[str, Any]], Any]
+
+_CALLS = 3
+"""As many are enough for the most memory that a call takes."""
+
+
+def main(text: str) -> None:
+    """Run the task that the text says, and print what it found."""
+    asked = json.loads(text)
+    conditions = Conditions.read(asked["conditions"])
+    machine.confine(conditions)
+    bench = Bench(conditions, FULL, Path(asked["folder"]))
+    found = TASKS[asked["task"]](bench, bench.spec(asked["model"]), asked)
+    bench.wait()
+    print(json.dumps({"peak": _peak(bench), "found": found}))
+
+
+def _peak(bench: Bench) -> float:
+    """The most MiB that were held: of the GPU's memory where there is one."""
+    if bench.conditions.device == "gpu":
+        info = bench.tf.config.experimental.get_memory_info("GPU:0")
+        return float(info["peak"] / 2**20)
+    return machine.peak()
+
+
+# ---------------------------------------------------------------------------------------
+# Peaks
+
+
+def _save(bench: Bench, spec: Spec, _: Mapping[str, Any]) -> None:
+    """Only the model's file, for those who read it."""
+    spec.source(bench.folder)
+
+
+def _forward(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
+    """A forward pass and nothing else."""
+    call = bench.forward(spec, bench.noise(spec, asked["batch"]))
+    for _ in range(_CALLS):
+        call().numpy()
+
+
+def _gradient(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
+    """The gradient of the first logit by the input, as TensorFlow makes it."""
+    tf, model, images = bench.tf, bench.model(spec), bench.noise(spec, asked["batch"])
+
+    def gradient(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = model(x, training=False)[:, 0]
+        return tape.gradient(score, x)
+
+    program = tf.function(gradient, autograph=False)
+    for _ in range(_CALLS):
+        program(images).numpy()
+
+
+def _explain(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
+    """Maps, by a study."""
+    study = bench.study(spec)
+    call = bench.explain(study, bench.pictures(spec, asked["batch"]), asked["methods"])
+    for _ in range(_CALLS):
+        call()
+
+
+# ---------------------------------------------------------------------------------------
+# Growth: MiB held after each step
+
+
+def _calls(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
+    """Many maps by one study."""
+    study = bench.study(spec)
+    return _held(bench.explain(study, bench.pictures(spec, 1), ["grad-cam"]), asked)
+
+
+def _forwards(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
+    """As many forward passes."""
+    call = bench.forward(spec, bench.noise(spec, 1))
+    return _held(lambda: call().numpy(), asked)
+
+
+def _studies(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
+    """Studies that make a map each and are dropped."""
+    pictures = bench.pictures(spec, 1)
+
+    def make_and_drop() -> None:
+        bench.explain(bench.new_study(spec, bench.conditions.engine), pictures, ["grad-cam"])()
+
+    return _held(make_and_drop, asked)
+
+
+def _programs(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
+    """Models that are loaded, compiled, run once and dropped, without xai-core."""
+    import keras
+
+    path, images = spec.source(bench.folder)["model"], bench.noise(spec, 1)
+
+    def make_and_drop() -> None:
+        model = keras.saving.load_model(path, compile=False)
+        bench.tf.function(lambda x: model(x, training=False), autograph=False)(images).numpy()
+
+    return _held(make_and_drop, asked)
+
+
+def _held(step: Callable[[], Any], asked: Mapping[str, Any]) -> list[float]:
+    found = []
+    for _ in range(asked["rounds"]):
+        for _ in range(asked["steps"]):
+            step()
+        gc.collect()
+        _return_free_memory()
+        found.append(machine.resident())
+    return found
+
+
+def _return_free_memory() -> None:
+    """Give back what the allocator keeps for later, which is no leak."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "save": _save,
+        "forward": _forward,
+        "gradient": _gradient,
+        "explain": _explain,
+        "calls": _calls,
+        "forwards": _forwards,
+        "studies": _studies,
+        "programs": _programs,
+    }
+)
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,202 @@
+"""The workbench: what scenarios measure with. It keeps a model until another one is wanted."""
+
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import machine, models
+from benchmarks.models import Spec
+from benchmarks.results import Measurement
+from benchmarks.settings import Conditions, Extent
+from benchmarks.timing import Tell, Turns, Way, alternate
+
+SWEEP_SAMPLES = 5
+"""The most that are taken of what no bar is set for."""
+
+ROOT = Path(__file__).parents[1]
+"""Where `python -m benchmarks` can be run."""
+
+
+class Bench:
+    """Models, pictures and a clock, under some conditions.
+
+    Args:
+        conditions: Under which all is measured.
+        extent: Which cases there are.
+        folder: For files that are needed meanwhile.
+        tell: Told how far it is.
+    """
+
+    def __init__(
+        self,
+        conditions: Conditions,
+        extent: Extent,
+        folder: Path,
+        tell: Tell = lambda done, total, what: None,
+    ) -> None:
+        self.conditions = conditions
+        self.extent = extent
+        self.folder = folder
+        self.tell = tell
+        self._spec: Spec | None = None
+        self._studies: dict[tuple[Spec, str], Any] = {}
+        self._models: dict[Spec, Any] = {}
+
+    @property
+    def tf(self) -> Any:
+        """TensorFlow, held to the conditions."""
+        return machine.tensorflow(self.conditions)
+
+    def spec(self, name: str) -> Spec:
+        """A model by its name."""
+        return models.spec(name)
+
+    def model(self, spec: Spec) -> Any:
+        """The Keras model, built without xai-core; a study never sees it."""
+        self._use(spec)
+        if spec not in self._models:
+            self._models[spec] = self.new_model(spec)
+        return self._models[spec]
+
+    def new_model(self, spec: Spec) -> Any:
+        """The same, but another one: for those who leave marks on it."""
+        self._seed()
+        return spec.build(spec.size)
+
+    def study(self, spec: Spec, engine: str | None = None) -> Any:
+        """A study that loaded its model itself, so that it may build its weights in."""
+        self._use(spec)
+        key = (spec, engine or self.conditions.engine)
+        if key not in self._studies:
+            self._studies[key] = self.new_study(*key)
+        return self._studies[key]
+
+    def new_study(self, spec: Spec, engine: Any) -> Any:
+        """The same, but another one; all have the same weights."""
+        from xai_core import Study
+
+        self._seed()
+        return Study(**spec.source(self.folder), engine=engine)
+
+    def pictures(self, spec: Spec, count: int) -> list[NDArray[np.uint8]]:
+        """Photographs (size, size, 3), RGB 0..255: parts of the two that come with xai-core."""
+        from PIL import Image
+
+        from xai_core import demo
+        from xai_core.images import display_pixels
+
+        draw = np.random.default_rng(self.conditions.seed)
+        photographs = [
+            Image.fromarray(display_pixels(each)) for each in (demo.cat(), demo.coffee())
+        ]
+        found = []
+        for number in range(count):
+            image = photographs[number % len(photographs)]
+            side = int(draw.integers(min(image.size) // 2, min(image.size), endpoint=True))
+            left, top = (int(draw.integers(0, each - side, endpoint=True)) for each in image.size)
+            part = image.crop((left, top, left + side, top + side))
+            found.append(np.asarray(part.resize((spec.size, spec.size), Image.Resampling.BICUBIC)))
+        return found
+
+    def fed(self, spec: Spec, count: int) -> Any:
+        """The same pictures as a model is fed them, float32 (count, size, size, 3)."""
+        from xai_core.preprocessing import scheme
+
+        pixels = np.stack(self.pictures(spec, count)).astype(np.float32)
+        return self.tf.constant(scheme(spec.scheme).apply(pixels))
+
+    def noise(self, spec: Spec, count: int) -> Any:
+        """As many inputs of the same shape, made without xai-core."""
+        shape = (count, spec.size, spec.size, 3)
+        return self.tf.random.stateless_uniform(shape, (0, self.conditions.seed), -1, 1)
+
+    def forward(self, spec: Spec, images: Any) -> Callable[[], Any]:
+        """One forward pass as a compiled program, from inputs on the device to logits there."""
+        model = self.model(spec)
+        program = self.tf.function(lambda x: model(x, training=False), autograph=False)
+        return partial(program, images)
+
+    def explain(
+        self, study: Any, pictures: Sequence[Any], methods: Sequence[Any], **options: Any
+    ) -> Callable[[], Any]:
+        """A whole call, from pictures as users have them to maps on the host, in one batch."""
+
+        def call() -> Any:
+            made = study.compare(pictures, methods, batch=len(pictures), **options)
+            for failure in made.failures:
+                raise failure.error
+            return made
+
+        return call
+
+    def alternate(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
+        """Time some ways in turns, as often as bars ask for."""
+        return self._in_turns(ways, Turns(self.conditions.samples, self.conditions.seed))
+
+    def sweep(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
+        """The same, with fewer samples."""
+        samples = min(self.conditions.samples, SWEEP_SAMPLES)
+        return self._in_turns(ways, Turns(samples, self.conditions.seed))
+
+    def processes(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
+        """The same for ways that are processes: they have nothing to warm but the file cache."""
+        samples = self.conditions.samples
+        turns = Turns(samples, self.conditions.seed, warm_ups=min(1, samples - 1))
+        return self._in_turns(ways, turns)
+
+    def _in_turns(self, ways: Sequence[Way], turns: Turns) -> tuple[Measurement, ...]:
+        return alternate(ways, turns, self.wait, self.tell)
+
+    def wait(self) -> None:
+        """Wait until the device has nothing left to do."""
+        if "tensorflow" in sys.modules:
+            self.tf.test.experimental.sync_devices()
+
+    def apart(self, task: str, spec: Spec, **options: Any) -> dict[str, Any]:
+        """Run a task of `benchmarks.apart` in a process of its own; what it found."""
+        asked = {
+            "task": task,
+            "model": spec.name,
+            "conditions": vars(self.conditions),
+            "folder": str(self.folder),
+            **options,
+        }
+        found: dict[str, Any] = json.loads(run(["-m", "benchmarks.apart", json.dumps(asked)]))
+        return found
+
+    def _use(self, spec: Spec) -> None:
+        """Drop what is loaded of other models: together they do not fit into every machine."""
+        if self._spec != spec:
+            self._spec = spec
+            self._studies.clear()
+            self._models.clear()
+            gc.collect()
+
+    def _seed(self) -> None:
+        import keras
+
+        self.tf  # noqa: B018 - held to the conditions before Keras imports it
+        keras.utils.set_random_seed(self.conditions.seed)
+
+
+def run(arguments: Sequence[str]) -> str:
+    """Run this Python with some arguments; the last line that it prints.
+
+    Raises:
+        RuntimeError: it failed; says how it ended.
+    """
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["without a word"]
+        raise RuntimeError(f"the process ended with {done.returncode}: {last[0]}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""

@@ -1,0 +1,12 @@
+"""Other libraries, each behind the same few lines."""
+
+from benchmarks.peers.interface import Peer, Task
+from benchmarks.peers.saliency import SALIENCY
+from benchmarks.peers.tf_explain import TF_EXPLAIN
+from benchmarks.peers.tf_keras_vis import TF_KERAS_VIS
+from benchmarks.peers.tutorial import TUTORIAL
+from benchmarks.peers.xplique import XPLIQUE
+
+PEERS = (TUTORIAL, TF_KERAS_VIS, XPLIQUE, TF_EXPLAIN, SALIENCY)
+
+__all__ = ["PEERS", "Peer", "Task"]

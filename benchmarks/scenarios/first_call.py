@@ -1,0 +1,81 @@
+"""How long it takes until there is a map: from the start of a process, and by each engine."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from benchmarks.bench import Bench, run
+from benchmarks.models import Spec
+from benchmarks.results import Measurement
+from benchmarks.scenario import Scenario
+from benchmarks.settings import Extent
+from benchmarks.timing import Way
+
+GROUP = "first-call"
+OURS = "xai explain"
+SCRIPT = "a tutorial's script"
+ENGINES = ("eager", "compiled", "frozen")
+
+_XAI = "import sys; from xai_core.cli import main; sys.exit(main())"
+"""The command `xai`, by the Python that runs this."""
+
+
+def start_scenarios(extent: Extent) -> Iterator[Scenario]:
+    """From the start of a process."""
+    yield Scenario(
+        GROUP,
+        f"{extent.first_model}/process",
+        "from the start of a process to its first map: xai explain, against a script",
+        partial(measure_start, model=extent.first_model),
+        place="lean",
+    )
+
+
+def engine_scenarios(extent: Extent) -> Iterator[Scenario]:
+    """By engine, once TensorFlow is there."""
+    yield Scenario(
+        GROUP,
+        f"{extent.sweep_model}/engines",
+        "the first map of a study that is there, by each engine",
+        partial(measure_engines, model=extent.sweep_model),
+    )
+
+
+def measure_start(bench: Bench, model: str) -> tuple[Measurement, ...]:
+    """Two processes, one after the other, in turns."""
+    from PIL import Image
+
+    spec = bench.spec(model)
+    picture = bench.folder / "picture.png"
+    Image.fromarray(bench.pictures(spec, 1)[0]).save(picture)
+    named = _named(bench, spec)
+    out = ["--out", str(bench.folder / "map.png"), "--quiet"]
+    ours = ["-c", _XAI, "explain", str(picture), *named, *out]
+    script = ["-m", "benchmarks.tutorial", str(picture), spec.layer, *named[1:2]]
+    return bench.processes(
+        [Way(SCRIPT, partial(run, script)), Way(OURS, partial(run, ours), SCRIPT)]
+    )
+
+
+def _named(bench: Bench, spec: Spec) -> list[str]:
+    """The embedded model needs no name; another one is a file."""
+    if spec.weights is not None:
+        return []
+    path = bench.folder / f"{spec.name}-{spec.size}.keras"
+    if not path.exists():
+        bench.apart("save", spec)
+    return ["--model", str(path), "--preprocess", spec.scheme]
+
+
+def measure_engines(bench: Bench, model: str) -> tuple[Measurement, ...]:
+    """A new study each time: what is compiled is compiled again."""
+    spec = bench.spec(model)
+    pictures = bench.pictures(spec, 1)
+    return bench.sweep([Way(engine, _first(bench, spec, engine, pictures)) for engine in ENGINES])
+
+
+def _first(bench: Bench, spec: Spec, engine: str, pictures: Any) -> Callable[[], Any]:
+    def call() -> Any:
+        return bench.explain(bench.new_study(spec, engine), pictures, ["grad-cam"])()
+
+    return call

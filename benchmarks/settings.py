@@ -1,0 +1,118 @@
+"""What a run measures, and under which conditions: plain data that a worker is told as JSON."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from xai_core.errors import UsageError
+
+DEVICES = ("cpu", "gpu")
+BACKENDS = ("tensorflow",)
+"""Those that have something to measure."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a number depends on, beside the machine and the code. Held to what there is."""
+
+    device: str = "cpu"
+    backend: str = "tensorflow"
+    engine: str = "frozen"
+    """Of the studies; see `xai_core.engines.Engine`."""
+    threads: int = 1
+    """Cores the whole process may use."""
+    samples: int = 9
+    """Of each time that a bar is set for; of other times at most 5."""
+    seed: int = 0
+    """Of the weights, and of the order in which what is compared takes its turns."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured."""
+        if self.device not in DEVICES:
+            raise UsageError(f"received device {self.device!r}; expected {' or '.join(DEVICES)}")
+        if self.backend not in BACKENDS:
+            raise UsageError(
+                f"received backend {self.backend!r}; expected {', '.join(BACKENDS)}: xai-core runs "
+                "on no other yet, so there is nothing to measure"
+            )
+        for name in ("threads", "samples"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"received {name} {getattr(self, name)}; expected at least 1")
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From JSON; what it does not say has its default."""
+        return cls(**{each.name: data[each.name] for each in fields(cls) if each.name in data})
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Which cases the scenarios are made for."""
+
+    models: tuple[str, ...]
+    """Those that bars are set for."""
+    batches: tuple[int, ...]
+    """Pictures to a call."""
+    sweep_model: str
+    """What is varied one at a time is varied on this one."""
+    query_models: tuple[str, ...]
+    ranked_models: tuple[str, ...]
+    """With weights that mean something, so that places have an order worth keeping."""
+    first_model: str
+    """Of the time from the start of a process to its first map."""
+    memory_batch: int
+    sweep_batches: tuple[int, ...]
+    sizes: tuple[int, ...]
+    """Sides of square pictures, in pixels."""
+    classes: tuple[int, ...]
+    peaks: tuple[str, ...]
+    """What is run in a process of its own for its peak of memory."""
+    repeated: tuple[tuple[str, int], ...]
+    """What memory must not grow by, and how often it is done."""
+    matrix: int
+    """Side of the matrices whose product shows the machine's peak."""
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From JSON, where tuples are lists."""
+        return cls(**{name: _as_tuples(value) for name, value in data.items()})
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+FULL = Extent(
+    models=("vgg16", "resnet50", "xception"),
+    batches=(1, 8),
+    sweep_model="resnet50",
+    query_models=("resnet50",),
+    ranked_models=("efficientnet-lite0",),
+    first_model="efficientnet-lite0",
+    memory_batch=8,
+    sweep_batches=(1, 4, 16, 64),
+    sizes=(224, 448, 672, 896),
+    classes=(1, 2, 5, 10, 20),
+    peaks=("forward", "gradient", "Grad-CAM", "five CAMs", "saliency"),
+    repeated=(("calls", 1000), ("studies", 50)),
+    matrix=4096,
+)
+"""What bars are set for, and what is drawn; some 20 minutes on two cores."""
+
+QUICK = Extent(
+    models=("tiny",),
+    batches=(2,),
+    sweep_model="tiny",
+    query_models=("tiny",),
+    ranked_models=(),
+    first_model="tiny",
+    memory_batch=2,
+    sweep_batches=(1, 2),
+    sizes=(32, 48),
+    classes=(1, 2),
+    peaks=("forward", "Grad-CAM"),
+    repeated=(("calls", 12),),
+    matrix=256,
+)
+"""A model of a few kilobytes: to see that everything works, not how fast."""
+
+QUICK_SAMPLES = 1

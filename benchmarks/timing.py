@@ -1,0 +1,116 @@
+"""Timing things in turns, so that whatever slows the machine down slows them all."""
+
+import gc
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.results import Measurement
+
+
+class Tell(Protocol):
+    """Called as work goes on."""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Say that `done` of `total` is done, and what runs now."""
+
+
+def _nothing(_: Any) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """Something to call, and what its time is set against."""
+
+    what: str
+    call: Callable[[], Any]
+    against: str | None = None
+    share: float = 1
+    """How many pictures or queries one call serves."""
+    less: Callable[[Any], float] = _nothing
+    """Seconds of a call, by what it returned, that are not what is measured."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How often each way is called."""
+
+    samples: int
+    seed: int
+    warm_ups: int = 2
+    """Calls that are not counted; the first of them, or of all, is kept apart as well."""
+
+
+def alternate(
+    ways: Sequence[Way], turns: Turns, wait: Callable[[], None], tell: Tell
+) -> tuple[Measurement, ...]:
+    """Call each way once a round, in an order that is drawn anew for each.
+
+    Args:
+        ways: What to time.
+        turns: How many rounds.
+        wait: Waits until the device has nothing left to do; part of every sample.
+        tell: Told how far it is.
+
+    Returns:
+        A measurement of each way, in seconds; of one that failed, why.
+    """
+    rounds = turns.warm_ups + turns.samples
+    first: dict[str, float] = {}
+    samples: dict[str, list[float]] = {each.what: [] for each in ways}
+    failures: dict[str, str] = {}
+    order = random.Random(turns.seed)
+    done = 0
+    for number in range(rounds):
+        gc.collect()  # what one way left behind is not cleaned up in the time of another
+        for way in ways if number == 0 else order.sample(ways, len(ways)):
+            tell(done, rounds * len(ways), way.what)
+            done += 1
+            if way.what in failures:
+                continue
+            try:
+                seconds = _time(way, wait)
+            except Exception as error:  # noqa: BLE001 - a way that fails is a result
+                failures[way.what] = reason(error)
+                continue
+            if number == 0:
+                first[way.what] = seconds
+            if number >= turns.warm_ups:
+                samples[way.what].append(seconds)
+    return tuple(
+        Measurement(way.what, against=way.against, failure=failures[way.what])
+        if way.what in failures
+        else Measurement(
+            way.what,
+            samples=tuple(samples[way.what]),
+            against=way.against,
+            share=way.share,
+            first=first[way.what],
+            facts=way.facts,
+        )
+        for way in ways
+    )
+
+
+def _time(way: Way, wait: Callable[[], None]) -> float:
+    wait()
+    started = time.perf_counter()
+    made = way.call()
+    wait()
+    return time.perf_counter() - started - way.less(made)
+
+
+def reason(error: BaseException) -> str:
+    """An error on one line, without the places of this machine."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    places = map(str, (tempfile.gettempdir(), Path.cwd(), sys.prefix, Path.home()))
+    for place in sorted(places, key=len, reverse=True):
+        text = text.replace(f"{place}/", "")
+    return text[:300]

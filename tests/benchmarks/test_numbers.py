@@ -1,0 +1,65 @@
+"""What is counted, by hand on small cases."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from benchmarks.ranks import spearman
+from benchmarks.scenarios.growth import growth
+from benchmarks.work import forward_work
+
+
+def test_the_work_of_a_model_is_that_of_its_convolutions_and_dense_layers():
+    inputs = keras.Input((8, 6, 3))
+    x = layers.Conv2D(4, 3, padding="same")(inputs)  # 8 x 6 places of 3*3*3 by 4
+    x = layers.BatchNormalization()(x)
+    x = layers.DepthwiseConv2D(3, 2, padding="same", use_bias=False)(x)  # 4 x 3 of 3*3 by 4
+    x = layers.SeparableConv2D(5, 1, use_bias=False)(x)  # 4 x 3 of 4 and of 4 by 5
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(10)(x))  # 5 by 10
+    convolution, depthwise, separable, dense = 48 * 27 * 4, 12 * 9 * 4, 12 * (4 + 20), 50
+    weights = (27 * 4 + 4) + 36 + (4 + 20) + (50 + 10)
+    moved = (144 + 192) + (192 + 48) + (48 + 60) + (5 + 10)
+    for batch in (1, 3):
+        work = forward_work(model, batch)
+        assert work.operations == 2 * batch * (convolution + depthwise + separable + dense)
+        assert work.bytes == 4 * (weights + batch * moved)
+
+
+def test_spearman_is_the_correlation_of_ranks():
+    one = np.asarray([[3.0, 1.0], [4.0, 2.0]])
+    assert spearman(one, np.exp(one)) == pytest.approx(1)
+    assert spearman(one, -one) == pytest.approx(-1)
+    # Ranks 3 1 4 2 and 3 1 2 4: 1 - 6 (0 + 0 + 4 + 4) / (4 * 15).
+    assert spearman(one, np.asarray([[3.0, 1.0], [2.0, 4.0]])) == pytest.approx(0.2)
+
+
+def test_equal_values_share_their_mean_rank():
+    # Ranks 1.5 1.5 3 and 1 2 3: covariance 1.5, variances 1.5 and 2.
+    found = spearman(np.asarray([0.0, 0.0, 5.0]), np.asarray([1.0, 2.0, 3.0]))
+    assert found == pytest.approx(1.5 / np.sqrt(1.5 * 2))
+
+
+def test_a_level_map_has_no_order():
+    assert spearman(np.zeros(4), np.arange(4.0)) == 0
+
+
+def test_memory_that_grows_steadily_grows_beyond_its_noise():
+    held = [100.0 + 2 * number for number in range(20)]
+    assert growth(held) == (20.0, 8.0)
+
+
+def test_memory_that_wavers_does_not():
+    held = [100.0, 103.0] * 10
+    grown, noise = growth(held)
+    assert abs(grown) <= noise == 3.0
+
+
+def test_what_is_taken_at_first_is_not_growth():
+    assert growth([10.0, 50.0, 90.0, 100.0, 100.0] + [100.0] * 15) == (0.0, 1.0)
+
+
+def test_memory_that_is_still_has_the_noise_of_the_allocator():
+    assert growth([100.0] * 8) == (0.0, 1.0)
+    assert growth([100.0]) == (0.0, 1.0)

@@ -1,0 +1,217 @@
+"""What scenarios measure, on a model of a few kilobytes; and the short run, whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.bench import Bench
+from benchmarks.peers import Peer
+from benchmarks.results import Results
+from benchmarks.scenarios import overhead, peers, queries, scenarios
+from benchmarks.settings import FULL, QUICK, Conditions
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(Conditions(samples=1), QUICK, tmp_path_factory.mktemp("files"))
+
+
+def test_every_name_is_given_once():
+    for extent in (FULL, QUICK):
+        names = [each.name for each in scenarios(extent)]
+        assert len(names) == len(set(names))
+
+
+def test_lean_scenarios_stand_together():
+    places = [each.place for each in scenarios(FULL)]
+    assert places == sorted(places)  # lean before warm
+
+
+def test_studies_have_the_same_weights_and_pictures_are_the_same_each_time(bench):
+    spec = bench.spec("tiny")
+    maps = []
+    for _ in range(2):
+        study = bench.new_study(spec, "compiled")
+        maps.append(study.explain(bench.pictures(spec, 1)[0], target=3).map)
+    np.testing.assert_array_equal(*maps)
+    assert np.ptp(maps[0]) > 0
+
+
+def test_the_model_outside_is_fed_what_a_study_feeds_its_own(bench):
+    from xai_core import Study
+
+    spec = bench.spec("tiny")
+    (picture,) = bench.pictures(spec, 1)
+    assert picture.shape == (32, 32, 3)
+    assert picture.dtype == np.uint8
+    logits = np.asarray(bench.forward(spec, bench.fed(spec, 1))())[0]
+    study = Study(bench.model(spec), preprocess=spec.scheme)
+    found = {each.index: each.logit for each in study.predict(picture, top=10).classes}
+    np.testing.assert_allclose([found[each] for each in range(10)], logits, atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------
+# Peers
+
+
+def right(task):
+    import tensorflow as tf
+
+    def call():
+        x = tf.constant(task.images)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = task.model(x)[:, task.target]
+        return np.abs(tape.gradient(score, x)).max(-1)
+
+    return call
+
+
+def twice(task):
+    return lambda: 2 * right(task)()
+
+
+def enlarged(task):
+    return lambda: right(task)().repeat(2, 1)
+
+
+def silent(task):
+    return lambda: np.nan * right(task)()
+
+
+def broken(task):
+    raise AttributeError("no such layer")
+
+
+def measured(bench, prepare, variants=None):
+    peer = Peer("peer", "json", {"saliency": prepare}, variants or {})
+    return {each.what: each for each in peers.measure(bench, peer, "tiny")}
+
+
+def test_a_peer_with_the_same_numbers_is_timed(bench):
+    found = measured(bench, right, {"saliency": twice})
+    assert set(found) == {
+        "forward",
+        "xai-core, saliency",
+        "peer, saliency",
+        "peer, saliency, as it comes",
+    }
+    assert found["peer, saliency"].samples[0] > 0
+    assert found["peer, saliency"].against == "forward"
+    as_it_comes = found["peer, saliency, as it comes"]
+    assert as_it_comes.failure == "other numbers: off by 100% of the mean magnitude"
+    assert not as_it_comes.samples
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (twice, "other numbers: off by 100% of the mean magnitude"),
+        (silent, "other numbers: off by nan% of the mean magnitude"),
+        (broken, "fails: AttributeError: no such layer"),
+        (enlarged, "fails: ValueError: made a map of shape (1, 64, 32); expected (32, 32)"),
+    ],
+)
+def test_a_peer_with_other_numbers_is_not_timed(bench, prepare, why):
+    found = measured(bench, prepare)
+    assert found["peer, saliency"].failure == why
+    assert not found["peer, saliency"].samples
+    assert found["xai-core, saliency"].samples
+
+
+def test_a_peer_that_is_not_there_is_said_to_be(bench):
+    peer = Peer("peer", "no_such_package", {"saliency": right}, {})
+    (only,) = peers.measure(bench, peer, "tiny")
+    assert (only.what, only.failure) == ("peer, saliency", "not installed: peer")
+
+
+# ---------------------------------------------------------------------------------------
+# Clocks
+
+
+def test_the_stopwatch_counts_what_is_spent_in_compiled_programs_alone(bench):
+    from xai_core.probe import backend
+
+    compiled = backend().compiled
+    with overhead.stopwatch() as watch:
+        program = backend().compiled(lambda x: x + 1)
+        assert watch.seconds == 0
+        program(np.ones(3, np.float32))
+        first = watch.seconds
+        assert first > 0
+        sum(range(1000))
+        assert watch.seconds == first
+    assert backend().compiled is compiled
+
+
+def test_own_time_and_program_make_up_the_call(bench):
+    own, program = overhead.measure(bench, "tiny")
+    assert own.samples[0] > 0
+    assert program.samples[0] > 0
+
+
+def test_a_query_is_a_share_of_what_follows_the_first_pass(bench):
+    found = {each.what: each for each in queries.measure(bench, "tiny")}
+    assert found["forward"].share == 32
+    assert {name: found[name].share for name in ("RISE", "Occlusion", "Score-CAM")} == {
+        "RISE": 64,
+        "Occlusion": 64,
+        "Score-CAM": 65,
+    }
+    assert all(each.samples[0] > 0 for each in found.values() if not each.failure)
+
+
+def test_another_number_of_queries_than_is_counted_on_fails(bench):
+    spec = bench.spec("tiny")
+    call = bench.explain(bench.study(spec), bench.pictures(spec, 1), ["smoothgrad"])
+    with pytest.raises(RuntimeError, match=r"RISE made 32\.0 queries; expected 64"):
+        queries._way("RISE", call, 64).call()
+
+
+# ---------------------------------------------------------------------------------------
+# The short run
+
+
+def benchmarks(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "1000"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_short_run_measures_everything_and_then_has_nothing_left_to_do(tmp_path):
+    done = benchmarks("run", "--quick", "--threads", 1, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = Results.read(tmp_path / "results.json")
+    assert [each.scenario for each in results.results] == [each.name for each in scenarios(QUICK)]
+    for result in results.results:
+        assert result.failure is None, result
+        for each in result.measurements:
+            if each.failure is None:
+                assert all(np.isfinite(each.samples)), each
+                assert each.against is None or result.ratio(each) > 0, each
+            else:
+                assert each.failure.startswith("not installed: "), each
+    (environment,) = results.environments.values()
+    assert environment["conditions"]["threads"] == 1
+    assert environment["versions"]["tensorflow"]
+    assert str(Path.home()) not in json.dumps(environment)
+    report = (tmp_path / "report.markdown").read_text()
+    assert "Not measured" not in report
+    assert "](ratios.png)" in report
+
+    before = (tmp_path / "results.json").read_bytes()
+    again = benchmarks("run", "--quick", "--threads", 1, "--only", "core", "--out", tmp_path)
+    assert "1 of 1 are done already" in again.stderr
+    assert (tmp_path / "results.json").read_bytes() == before
