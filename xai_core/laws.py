@@ -28,6 +28,8 @@ class Law(Flag):
     """The map sums to S(x) - S(black)."""
     LINEAR_MODEL = auto()
     """On a linear model the map is, at each place, what the picture adds there over black."""
+    LINEAR_INPUT = auto()
+    """On a linear model the map is, at each place, what the input adds there over an input of 0."""
     SENSITIVITY = auto()
     """The map is max_c abs(dS/dx_c), as finite differences find it."""
 

@@ -71,16 +71,25 @@ def complete(subject: Subject) -> Iterator[str]:
 
 
 def linear_model(subject: Subject) -> Iterator[str]:
-    """The map is (x - x') dS/dx, which is the same for every x."""
+    """The map is (x - black) dS/dx, and dS/dx is the same for every x."""
+    yield from _added_by_each_place(subject, subject.bench("linear").black)
+
+
+def linear_input(subject: Subject) -> Iterator[str]:
+    """The map is x dS/dx, and dS/dx is the same for every x."""
+    yield from _added_by_each_place(subject, 0 * subject.bench("linear").black)
+
+
+def _added_by_each_place(subject: Subject, start: FloatArray) -> Iterator[str]:
+    """The map is what the score gains over that of `start` by each pixel alone."""
     bench = subject.bench("linear")
-    x, black = bench.fed(0), bench.black
-    size = x.shape[1:3]
+    x, size = bench.fed(0), bench.fed(0).shape[1:3]
     for target in range(2):
         # The model is linear, so that each pixel can be asked for by itself.
-        alone = np.repeat(black, size[0] * size[1], axis=0)
+        alone = np.repeat(start, size[0] * size[1], axis=0)
         for place, (row, column) in enumerate(np.ndindex(size)):
             alone[place, row, column] = x[0, row, column]
-        added = bench.scores(alone)[:, target] - bench.scores(black)[0, target]
+        added = bench.scores(alone)[:, target] - bench.scores(start)[0, target]
         found = subject.one("linear", target=target).map
         told = difference(found, added.reshape(size), "what the score gains by that pixel alone")
         if told:

@@ -61,6 +61,12 @@ _TRIALS: Mapping[Law, _Trial] = MappingProxyType(
             "over the channels in the place of a sum.",
             "Sundararajan et al. 2017, eq. 1",
         ),
+        Law.LINEAR_INPUT: (
+            declared.linear_input,
+            "the gradient alone, or the input alone; a mean over the channels in the place of a "
+            "sum; a baseline that is not 0.",
+            "Shrikumar et al. 2016, section 2",
+        ),
         Law.SENSITIVITY: (
             declared.sensitivity,
             "a sum or mean over the channels in the place of the maximum, or the maximum of signed "

@@ -23,7 +23,7 @@ class GradientXInput(Explainer):
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
     signed: ClassVar[bool] = True
-    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR
+    laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.LINEAR_INPUT
 
     def explain(self, evidence: Evidence) -> Tensor:
         """Multiply the input by its gradient and sum over the channels."""

@@ -332,6 +332,11 @@ def gradient_times_input_where_black_is_not_zero(self, evidence):
     return ops.sum(evidence.inputs * evidence.input_gradients, axis=-1)
 
 
+@mutant(Law.LINEAR_INPUT, needs=Needs.INPUT_GRADIENTS)
+def over_black_and_not_over_zero(self, evidence):
+    return ops.sum((evidence.inputs - evidence.black) * evidence.input_gradients, axis=-1)
+
+
 @mutant(Law.LINEAR_MODEL, needs=Needs.INPUT_GRADIENTS)
 def mean_over_the_channels(self, evidence):
     way = evidence.inputs - evidence.black
