@@ -111,7 +111,7 @@ BARS: Sequence[Bar] = (
             1.00,
             ratio,
         )
-        for method in ("RISE", "Occlusion", "Score-CAM")
+        for method in ("RISE", "Occlusion", queries.SCORE_CAM)
     ),
     Bar("A query of RISE by OpenVINO, of the same", queries.GROUP, "RISE, openvino", 0.85, ratio),
     Bar(
@@ -133,7 +133,6 @@ BARS: Sequence[Bar] = (
         Bar(f"Peak of memory of {what}, of a {against}", memory.GROUP, what, 1.2, ratio)
         for what, against in (
             ("Grad-CAM", "forward pass"),
-            ("five CAMs", "forward pass"),
             ("saliency", "plain gradient"),
         )
     ),

@@ -18,8 +18,8 @@ from benchmarks.results import Measurement
 from benchmarks.settings import Conditions, Extent
 from benchmarks.timing import Tell, Turns, Way, alternate
 
-SWEEP_SAMPLES = 5
-"""The most that are taken of what no bar is set for."""
+SWEEP = 5
+"""The most samples that are taken of what no bar is set for."""
 
 ROOT = Path(__file__).parents[1]
 """Where `python -m benchmarks` can be run."""
@@ -137,22 +137,13 @@ class Bench:
 
         return call
 
-    def alternate(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
-        """Time some ways in turns, as often as bars ask for."""
-        return self._in_turns(ways, Turns(self.conditions.samples, self.conditions.seed))
-
-    def sweep(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
-        """The same, with fewer samples."""
-        samples = min(self.conditions.samples, SWEEP_SAMPLES)
-        return self._in_turns(ways, Turns(samples, self.conditions.seed))
-
-    def processes(self, ways: Sequence[Way]) -> tuple[Measurement, ...]:
-        """The same for ways that are processes: they have nothing to warm but the file cache."""
-        samples = self.conditions.samples
-        turns = Turns(samples, self.conditions.seed, warm_ups=min(1, samples - 1))
-        return self._in_turns(ways, turns)
-
-    def _in_turns(self, ways: Sequence[Way], turns: Turns) -> tuple[Measurement, ...]:
+    def alternate(
+        self, ways: Sequence[Way], samples: int | None = None, warm_ups: int = 2
+    ) -> tuple[Measurement, ...]:
+        """Time some ways in turns: as many samples as bars ask for, or at most so many."""
+        most = self.conditions.samples
+        wanted = most if samples is None else min(samples, most)
+        turns = Turns(wanted, self.conditions.seed, warm_ups)
         return alternate(ways, turns, self.wait, self.tell)
 
     def wait(self) -> None:

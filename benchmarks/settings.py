@@ -92,7 +92,7 @@ FULL = Extent(
     sweep_batches=(1, 4, 16, 64),
     sizes=(224, 448, 672, 896),
     classes=(1, 2, 5, 10, 20),
-    peaks=("forward", "gradient", "Grad-CAM", "five CAMs", "saliency"),
+    peaks=("forward", "gradient", "Grad-CAM", "saliency"),
     repeated=(("calls", 1000), ("studies", 50)),
     matrix=4096,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from benchmarks.bench import Bench, run
+from benchmarks.bench import SWEEP, Bench, run
 from benchmarks.models import Spec
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
@@ -52,9 +52,9 @@ def measure_start(bench: Bench, model: str) -> tuple[Measurement, ...]:
     out = ["--out", str(bench.folder / "map.png"), "--quiet"]
     ours = ["-c", _XAI, "explain", str(picture), *named, *out]
     script = ["-m", "benchmarks.tutorial", str(picture), spec.layer, *named[1:2]]
-    return bench.processes(
-        [Way(SCRIPT, partial(run, script)), Way(OURS, partial(run, ours), SCRIPT)]
-    )
+    # A process has nothing to warm but the file cache.
+    ways = [Way(SCRIPT, partial(run, script)), Way(OURS, partial(run, ours), SCRIPT)]
+    return bench.alternate(ways, warm_ups=min(1, bench.conditions.samples - 1))
 
 
 def _named(bench: Bench, spec: Spec) -> list[str]:
@@ -71,7 +71,8 @@ def measure_engines(bench: Bench, model: str) -> tuple[Measurement, ...]:
     """A new study each time: what is compiled is compiled again."""
     spec = bench.spec(model)
     pictures = bench.pictures(spec, 1)
-    return bench.sweep([Way(engine, _first(bench, spec, engine, pictures)) for engine in ENGINES])
+    ways = [Way(engine, _first(bench, spec, engine, pictures)) for engine in ENGINES]
+    return bench.alternate(ways, SWEEP, warm_ups=1)
 
 
 def _first(bench: Bench, spec: Spec, engine: str, pictures: Any) -> Callable[[], Any]:

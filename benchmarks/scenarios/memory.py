@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
-from benchmarks.scenarios.core import FIVE, FORWARD
+from benchmarks.scenarios.core import FORWARD
 from benchmarks.settings import Extent
 from benchmarks.timing import reason
 
@@ -18,7 +18,6 @@ _TASKS: tuple[tuple[str, str, dict[str, Any], str | None], ...] = (
     (FORWARD, "forward", {}, None),
     (GRADIENT, "gradient", {}, None),
     ("Grad-CAM", "explain", {"methods": ["grad-cam"]}, FORWARD),
-    ("five CAMs", "explain", {"methods": FIVE}, FORWARD),
     ("saliency", "explain", {"methods": ["saliency"]}, GRADIENT),
 )
 

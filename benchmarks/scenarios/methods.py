@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.bench import Bench
+from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.core import FORWARD, forward
@@ -37,4 +37,4 @@ def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
         if entry.item.queries is not None and entry.item.queries <= FEW:
             call = bench.explain(study, pictures, [name])
             ways.append(Way(name, call, FORWARD, facts={"cost": cost(entry.item)}))
-    return bench.sweep(ways)
+    return bench.alternate(ways, SWEEP)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 
-from benchmarks.bench import Bench
+from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.core import FORWARD, forward
@@ -44,7 +44,7 @@ def measure_batch(bench: Bench, model: str, batch: int) -> tuple[Measurement, ..
     for what, method in METHODS.items():
         call = bench.explain(study, pictures, [method])
         ways.append(Way(what, call, FORWARD, batch, facts={"at": batch}))
-    return bench.sweep(ways)
+    return bench.alternate(ways, SWEEP)
 
 
 def measure_size(bench: Bench, model: str, size: int) -> tuple[Measurement, ...]:
@@ -56,4 +56,4 @@ def measure_size(bench: Bench, model: str, size: int) -> tuple[Measurement, ...]
     for what, method in METHODS.items():
         explain = bench.explain(study, pictures, [method])
         ways.append(Way(what, explain, FORWARD, facts={"at": size}))
-    return bench.sweep(ways)
+    return bench.alternate(ways, SWEEP)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.bench import Bench
+from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.core import FIVE, FORWARD, forward
@@ -39,7 +39,7 @@ def measure_methods(bench: Bench, model: str) -> tuple[Measurement, ...]:
     for count in range(1, len(FIVE) + 1):
         call = bench.explain(study, pictures, FIVE[:count])
         ways.append(Way(f"{count}", call, FORWARD, facts={"at": count}))
-    return bench.sweep(ways)
+    return bench.alternate(ways, SWEEP)
 
 
 def measure_classes(bench: Bench, model: str, counts: tuple[int, ...]) -> tuple[Measurement, ...]:
@@ -50,4 +50,4 @@ def measure_classes(bench: Bench, model: str, counts: tuple[int, ...]) -> tuple[
     for count in counts:
         call = bench.explain(study, pictures, ["grad-cam"], top=count)
         ways.append(Way(f"{count}", call, FORWARD, facts={"at": count}))
-    return bench.sweep(ways)
+    return bench.alternate(ways, SWEEP)
