@@ -160,9 +160,10 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
     (
         "Queries",
         "queries",
-        "What one query costs with all around it but the first pass, of a picture's share of a forward "
-        "pass of 32. Score-CAM is run at a layer of 64 channels: its question about a black picture "
-        "has a pass to itself, 1 place in 32 of which is used, so its time is that of a place; of "
+        "What one query costs with all around it but the first pass, of a picture's share of a "
+        "forward pass of 32. Score-CAM is run at a layer of 64 channels: its question about a "
+        "black picture has a pass to itself, 1 place in 32 of which is used, so its time is that "
+        "of a place; of "
         "2,048 channels it is 1.5 %.",
         pivot,
     ),
