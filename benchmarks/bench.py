@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Bench:
         self._studies: dict[tuple[Spec, str], Any] = {}
         self._models: dict[Spec, Any] = {}
 
-    @property
+    @cached_property
     def tf(self) -> Any:
         """TensorFlow, held to the conditions."""
         return machine.tensorflow(self.conditions)

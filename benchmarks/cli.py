@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 
 Quick = Annotated[
-    bool, typer.Option("--quick", help="A tiny model and two samples: whether it works at all.")
+    bool, typer.Option("--quick", help="A tiny model and one sample: whether it works at all.")
 ]
 Only = Annotated[
     str, typer.Option("--only", metavar="NAMES", help="Groups or scenarios, with commas.")

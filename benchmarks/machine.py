@@ -66,25 +66,23 @@ def confine(conditions: Conditions) -> None:
 
 
 def tensorflow(conditions: Conditions) -> Any:
-    """TensorFlow, held to the conditions. The first call decides; more change nothing.
+    """TensorFlow, held to the conditions; once, and before it has run anything.
 
     Raises:
         UsageError: there is no GPU, where one was asked for.
     """
-    first = "tensorflow" not in sys.modules
     import tensorflow as tf
 
-    if first:
-        tf.config.threading.set_intra_op_parallelism_threads(conditions.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(conditions.threads)
-        devices = tf.config.list_physical_devices("GPU")
-        if conditions.device == "gpu" and not devices:
-            raise UsageError(
-                "received device 'gpu', and TensorFlow finds none; expected one that it can use: "
-                "install tensorflow[and-cuda], or measure with --device cpu"
-            )
-        for each in devices:
-            tf.config.experimental.set_memory_growth(each, True)
+    tf.config.threading.set_intra_op_parallelism_threads(conditions.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(conditions.threads)
+    devices = tf.config.list_physical_devices("GPU")
+    if conditions.device == "gpu" and not devices:
+        raise UsageError(
+            "received device 'gpu', and TensorFlow finds none; expected one that it can use: "
+            "install tensorflow[and-cuda], or measure with --device cpu"
+        )
+    for each in devices:
+        tf.config.experimental.set_memory_growth(each, True)
     return tf
 
 

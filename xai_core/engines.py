@@ -18,9 +18,10 @@ Engine: TypeAlias = Literal["auto", "eager", "compiled", "frozen", "openvino", "
 `eager`: layer by layer, with nothing to wait for: for a single map. `compiled`: one program for
 each pass, which reads the weights whenever it runs. `frozen`: the weights are built into the
 program, which takes longer to compile and is faster. `auto`: compiled, and frozen once enough
-pictures went through a pass to be worth it. `openvino`: what needs no gradient is run by OpenVINO,
-in float32, or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest; the rest is
-run as with `frozen`.
+pictures went through a pass to be worth it. `openvino`: what needs no gradient is run by
+OpenVINO, in float32, or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest;
+the rest is run as with `frozen`. Explainers that are traceable become programs too: with `auto`
+once that is worth it, with `eager` never.
 
 Weights are built in only where no one else holds the model: where the study loaded it, and has not
 handed it out.
@@ -34,6 +35,10 @@ PRECISIONS: Mapping[Engine, str] = MappingProxyType({"openvino": "f32", "openvin
 WORTH_FREEZING = 256
 """Pictures after which a pass is worth compiling once more: a longer wait than for the first
 program, some seconds, against a tenth to a third of the time of each picture."""
+
+WORTH_TRACING = 32
+"""Pictures after which explainers are worth compiling: some hundredths of a second for each,
+against a millisecond of each map."""
 
 _LARGEST = 16 * 2**20
 """Bytes. Larger weights are those of dense layers, which are read once a picture however they are
@@ -74,6 +79,12 @@ class Freezer:
         self._seen[key] += pictures
         worth = self._engine == "auto" and self._seen[key] > WORTH_FREEZING
         return self._owned and (worth or self._engine not in ("auto", "eager", "compiled"))
+
+    def traces(self, key: Hashable, pictures: int) -> bool:
+        """Whether explainers become a program, now that some more pictures go through them."""
+        self._seen[key] += pictures
+        worth = self._engine != "auto" or self._seen[key] > WORTH_TRACING
+        return worth and self._engine != "eager"
 
     @property
     def way(self) -> Way:

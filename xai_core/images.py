@@ -119,11 +119,11 @@ def fit_picture(
     columns = slice(region.left, region.left + region.width)
     part = picture.pixels[rows, columns].astype(np.float32)
     if part.shape[2] > channels:
-        part = (part @ _LUMA)[..., None]
+        part = np.clip((part @ _LUMA)[..., None], 0, 255)
     if part.shape[:2] != size:
-        part = np.stack([_resample(part[..., c], size) for c in range(part.shape[2])], axis=-1)
-    # Bicubic overshoots at edges. The broadcast replicates grey.
-    return np.clip(np.broadcast_to(part, (*size, channels)), 0, 255), region
+        resampled = [_resample(part[..., c], size) for c in range(part.shape[2])]
+        part = np.clip(np.stack(resampled, axis=-1), 0, 255)  # bicubic overshoots at edges
+    return np.repeat(part, channels, axis=2) if part.shape[2] < channels else part, region
 
 
 def display_pixels(picture: Picture) -> NDArray[np.uint8]:
@@ -302,5 +302,6 @@ def _seal(pixels: Pixels, name: str, sha256: str, notes: list[str]) -> Picture:
 
 
 def _array_hash(array: NDArray[Any]) -> str:
-    kind = f"{array.dtype.str} {array.shape} ".encode()
-    return hashlib.sha256(kind + array.tobytes()).hexdigest()
+    made = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    made.update(np.ascontiguousarray(array).data)
+    return made.hexdigest()

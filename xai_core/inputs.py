@@ -1,7 +1,7 @@
 """How a picture becomes a model's input: its size, its fit, its preprocessing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,7 +51,9 @@ class Input:
     def fitted(self, pictures: Sequence[Picture]) -> tuple[FloatArray, list[Region]]:
         """Pictures at the input's size, 0..255 (N, h, w, c), and what is seen of each."""
         each = [fit_picture(picture, self.size, self.channels, self.fit) for picture in pictures]
-        return np.stack([pixels for pixels, _ in each]).astype(self._wide), [r for _, r in each]
+        fitted = [pixels for pixels, _ in each]
+        stacked = np.stack(fitted) if len(fitted) > 1 else fitted[0][None]
+        return stacked.astype(self._wide, copy=False), [region for _, region in each]
 
     def feed(self, pixels: FloatArray) -> FloatArray:
         """Preprocess pictures (N, h, w, c) of 0..255."""
@@ -61,7 +63,7 @@ class Input:
                 f"preprocessing {self.preprocessing.name!r} made {batch.dtype} {batch.shape} of "
                 f"{pixels.dtype} {pixels.shape}; expected the same shape and finite numbers"
             )
-        return batch.astype(self._wide)
+        return batch.astype(self._wide, copy=False)
 
     @property
     def _wide(self) -> type[np.floating[Any]]:
@@ -146,11 +148,16 @@ def choose_input(
         channels=channels,
         dtype=graph.input_dtype,
         fit=fit or adapter.fit,
-        preprocessing=chosen,
+        preprocessing=chosen if chosen in SCHEMES.values() else _on_a_copy(chosen),
         reason=reason,
         preprocessing_is_guessed=reason == _GUESS,
         size_is_guessed=size_is_guessed,
     )
+
+
+def _on_a_copy(preprocessing: Preprocessing) -> Preprocessing:
+    """Keras' own functions, for some, write into what they are given."""
+    return replace(preprocessing, apply=lambda images: preprocessing.apply(images.copy()))
 
 
 def _choose_preprocessing(

@@ -70,6 +70,16 @@ class Explainer(ABC):
         """
         return None if self.needs & Needs.ASKS else 0
 
+    @property
+    def traceable(self) -> bool:
+        """Whether `explain` uses `keras.ops` on tensors of the evidence and nothing else.
+
+        It is then compiled together with others, and runs as Python only once: no `if` on a
+        value, no NumPy, no random generator, nothing from outside that changes, and neither
+        `pixels` nor `black`. What asks questions is never traced.
+        """
+        return False
+
     def __post_init__(self) -> None:
         """Hold the parameters to their types and bounds."""
         check_parameters(self)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import lru_cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -88,20 +89,21 @@ class Parameter:
 
 def parameters(explainer: Any) -> tuple[Parameter, ...]:
     """The parameters of an explainer, as the fields say."""
+    return tuple(
+        Parameter(each.name, getattr(explainer, each.name), _default(each), kind)
+        for each, kind in _declared(explainer.__class__)
+    )
+
+
+@lru_cache(maxsize=256)
+def _declared(explainer: Any) -> tuple[tuple[Field[Any], Kind], ...]:
+    """The fields of a class, and what each takes; asked for with every map."""
     try:
-        hints = get_type_hints(type(explainer), include_extras=True)
+        hints = get_type_hints(explainer, include_extras=True)
     except NameError:
         # Types that are imported only for a type checker cannot be held to.
         hints = {}
-    return tuple(
-        Parameter(
-            name=each.name,
-            value=getattr(explainer, each.name),
-            default=_default(each),
-            kind=kind_of(hints.get(each.name, Any)),
-        )
-        for each in fields(explainer)
-    )
+    return tuple((each, kind_of(hints.get(each.name, Any))) for each in fields(explainer))
 
 
 def _default(field: Field[Any]) -> Any:

@@ -4,9 +4,7 @@ The planner takes the union of what the explainers need, runs one pass for each
 batch of pictures, and hands every explainer its own share of what was found.
 """
 
-import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,25 +13,23 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import keras
 import numpy as np
 
 from xai_core.checks import check_map, check_picture
 from xai_core.errors import (
-    ExplainerError,
     LayerError,
     PictureError,
-    UndeclaredNeedError,
     UsageError,
     XaiError,
 )
-from xai_core.evidence import Attribution, Evidence
+from xai_core.evidence import Attribution
+from xai_core.explaining import Found, Task, explained, on_host
 from xai_core.histogram import GradientHistogram, count_gradient
 from xai_core.images import Picture, Region, as_picture, source_name
 from xai_core.interfaces import Explainer
 from xai_core.needs import Needs
 from xai_core.parameters import parameters
-from xai_core.probe import AT_INPUT, Key, Reading, backend
+from xai_core.probe import AT_INPUT, Reading, backend
 from xai_core.progress import Progress
 from xai_core.queries import Queries
 from xai_core.registry import Registry
@@ -73,6 +69,8 @@ class Plan:
     """What is to be made of each picture: methods x layers x targets."""
 
     explainers: tuple[Explainer, ...]
+    methods: tuple[Method, ...]
+    """What provenance says of each explainer."""
     layers: tuple[Step, ...]
     """Shallow to deep; none when no method has to do with a layer."""
     stages: tuple[Step, ...]
@@ -102,9 +100,9 @@ class Plan:
     def jobs(self) -> Iterator["Job"]:
         """Every map of one picture."""
         for column, wanted in enumerate(self.wanted):
-            for explainer in self.explainers:
+            for explainer, method in zip(self.explainers, self.methods, strict=True):
                 for at in self._at(explainer):
-                    yield Job(column, wanted, explainer, at)
+                    yield Job(column, wanted, explainer, method, at)
 
     def _at(self, explainer: Explainer) -> Iterator[tuple[Step, ...]]:
         """The layers of each map of a method: none, one, or several at once."""
@@ -133,8 +131,14 @@ class Job:
     """Of the target, among those asked for."""
     wanted: Wanted
     explainer: Explainer
+    method: Method
     at: tuple[Step, ...]
     """The layers it works on."""
+
+    @property
+    def task(self) -> Task:
+        """What is done, whatever the target."""
+        return Task(self.explainer, tuple(step.path for step in self.at))
 
     @property
     def path(self) -> str | None:
@@ -179,11 +183,12 @@ def run_plan(
         if readable:
             made = _prepare(study, readable, size)
             read = _read(study, plan, made, passes)
+            traced = _traced(study, plan, made, read)
             by_job = []
-            for job in plan.jobs():
+            for number, job in enumerate(plan.jobs()):
                 told = partial(_tell, progress, (start, len(sources)), names[start], job, made)
                 told(0)
-                by_job.append(_explain(study, job, made, read, told))
+                by_job.append(_explain(study, job, made, read, traced.get(number), told))
             explained = zip(*by_job, strict=True)
             predictions.extend(predict(study, made, read.any, TOP))
         for each in group:
@@ -360,9 +365,53 @@ def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
     """Fit and preprocess; a short batch is filled up, so that one program serves them all."""
     pixels, regions = study.input.fitted(group)
     batch = study.input.feed(pixels)
-    missing = [(0, size - len(group))] + [(0, 0)] * 3
-    images = keras.ops.convert_to_tensor(np.pad(batch, missing))
-    return Batch(tuple(group), tuple(regions), pixels, images)
+    missing = size - len(group)
+    if missing:
+        batch = np.pad(batch, [(0, missing)] + [(0, 0)] * 3)
+    return Batch(tuple(group), tuple(regions), pixels, backend().to_device(batch))
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a program made for one job."""
+
+    attribution: Attribution
+    seconds: float
+    """Its share of the program's time."""
+
+
+def _found(batch: Batch, read: Readings, rules: Sequence[Rule], column: int) -> Found:
+    """What was read under some rules, for one target of each picture."""
+    readings = [read.under(rule) for rule in rules]
+    classes, score = readings[0].each[column]
+    parts = (part for each in readings for part in (each.shared, each.per_target[column]))
+    return Found(
+        batch.images, classes, score, {key: value for part in parts for key, value in part.items()}
+    )
+
+
+def _traced(study: "Study", plan: Plan, batch: Batch, read: Readings) -> Mapping[int, Made]:
+    """By the number of its job, what explainers made that can be run together as one program."""
+    together: dict[tuple[int, tuple[Rule, ...]], list[tuple[int, Task]]] = {}
+    for number, job in enumerate(plan.jobs()):
+        explainer, rules = job.explainer, tuple(_by_rule(job.explainer))
+        has_all = all(isinstance(read.by_rule.get(rule), Reading) for rule in rules)
+        if explainer.traceable and has_all and not explainer.needs & Needs.ASKS:
+            together.setdefault((job.column, rules), []).append((number, job.task))
+    made: dict[int, Made] = {}
+    for (column, rules), numbered in together.items():
+        program = study.traced([task for _, task in numbered], len(batch.pictures))
+        if program is None:
+            continue
+        started = time.perf_counter()
+        maps = program(_found(batch, read, rules, column), len(batch.pictures))
+        share = (time.perf_counter() - started) / len(numbered)
+        made |= {
+            number: Made(attribution, share)
+            for (number, _), attribution in zip(numbered, maps, strict=True)
+            if attribution is not None
+        }
+    return made
 
 
 def _explain(
@@ -370,30 +419,38 @@ def _explain(
     job: Job,
     batch: Batch,
     read: Readings,
+    traced: Made | None,
     told: Callable[[int], None],
 ) -> list[Explanation | Failure]:
     """One method, target and layer, for every picture of the batch."""
     explainer, column, wanted, path = job.explainer, job.column, job.wanted, job.path
     host = backend().to_host
-    method = describe(explainer, study.registry)
+    method = job.method
     targets = [
         Target(int(index), study.classes.label(int(index)), wanted.asked)
         for index in host(read.any.each[column][0])[: len(batch.pictures)]
     ]
     started = time.perf_counter()
     queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told)
+
+    def make() -> Attribution:
+        if traced is not None:
+            return traced.attribution
+        found = _found(batch, read, tuple(_by_rule(explainer)), column)
+        real = found.first(len(batch.pictures))
+        return explained(explainer, job.task.evidence(real, batch.pixels, queries))
+
     try:
         if read.no_layer and explainer.needs & Needs.LAYER:
             raise read.no_layer
         readings = [read.under(rule) for rule in _by_rule(explainer)]
-        share = _share(job, batch, readings, queries)
-        made = _run(explainer, method, share)
+        made = on_host(explainer, method.source, make, len(batch.pictures))
     except XaiError as error:
         return [
             Failure(study.name, picture.name, method, path, target, error)
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started + (0 if traced is None else traced.seconds)
     scores = host(read.any.each[column][1])
     logits, probabilities = host(read.any.logits), host(read.any.probabilities)
     health = {
@@ -458,100 +515,7 @@ def _explain(
     ]
 
 
-def _share(job: Job, batch: Batch, readings: Sequence[Reading], queries: Queries) -> Evidence:
-    """What one explainer declared, at its layers, for one target."""
-    real, size = len(batch.pictures), batch.images.shape[0]
-    needs = job.explainer.needs
-    classes, scores = readings[0].each[job.column]
-
-    def cut(tensor: Tensor) -> Tensor:
-        """Without what a short batch was filled up with."""
-        return tensor if real == size else tensor[:real]
-
-    def at(*paths: str) -> Evidence:
-        return Evidence(
-            explainer=job.explainer.name,
-            declared=needs,
-            inputs=cut(batch.images),
-            pixels=batch.pixels,
-            targets=cut(classes),
-            score=cut(scores),
-            readings={
-                need: cut(value)
-                for reading in readings
-                for (need, place), value in _found(reading, job.column).items()
-                if need in needs and place in paths
-            },
-            oracle=queries,
-        )
-
-    if Needs.STAGES in needs:
-        stages = tuple(at(step.path, AT_INPUT) for step in job.at)
-        return replace(at(AT_INPUT), at_layers=stages)
-    return at(*(step.path for step in job.at), AT_INPUT)
-
-
-def _found(reading: Reading, column: int) -> Mapping[Key, Tensor]:
-    return {**reading.shared, **reading.per_target[column]}
-
-
-def _run(explainer: Explainer, method: Method, evidence: Evidence) -> Attribution:
-    """Run an explainer, hold what it returns to be maps (N, h, w), and bring it to the host."""
-    count = evidence.targets.shape[0]
-    host = backend().to_host
-    who = f"explainer {explainer.name!r} of {method.source}"
-
-    def each(name: str, values: Any) -> Any:
-        """One number for each picture."""
-        found = host(values)
-        if found.shape != (count,) or found.dtype.kind not in "biuf":
-            raise ExplainerError(
-                f"{who} returned {name!r} as {found.dtype} of shape {found.shape}; expected "
-                f"numbers of shape ({count},)"
-            )
-        return found
-
-    try:
-        result = explainer.explain(evidence)
-        made = result if isinstance(result, Attribution) else Attribution(result)
-        maps: FloatArray = host(made.maps)
-        facts = {name: each(name, values) for name, values in made.facts.items()}
-        warnings = {
-            kind: (message, each(kind, about)) for kind, (message, about) in made.warnings.items()
-        }
-    except UndeclaredNeedError as error:
-        raise UndeclaredNeedError(f"{error}. It is of {method.source}") from error
-    except XaiError:
-        raise
-    except (Exception, SystemExit) as error:
-        told = ": ".join(filter(None, (type(error).__name__, str(error))))
-        raise ExplainerError(f"{who} raised {told}{_place(error)}") from error
-    if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind != "f":
-        is_array = maps.dtype.kind != "O"
-        found = f"{maps.dtype} of shape {maps.shape}" if is_array else type(made.maps).__name__
-        raise ExplainerError(
-            f"{who} returned {'None' if made.maps is None else found}; expected floating maps of "
-            f"shape ({count}, h, w)"
-        )
-    maps = maps.astype(np.float64 if maps.dtype == np.float64 else np.float32)
-    maps.flags.writeable = False
-    return Attribution(maps, facts, warnings)
-
-
-_NOT_THE_AUTHORS = sys.stdlib_module_names | {"xai_core", "keras", "tensorflow", "numpy"}
-
-
-def _place(error: BaseException) -> str:
-    """Where the author's own code raised, or called what raised; nothing where it did not run."""
-    own = [
-        f" ({Path(frame.f_code.co_filename).name}:{line}, in {frame.f_code.co_name})"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _NOT_THE_AUTHORS
-    ]
-    return own[-1] if own else ""
-
-
-def describe(explainer: Explainer, registry: Registry) -> Method:
+def describe_explainer(explainer: Explainer, registry: Registry) -> Method:
     """An explainer as provenance: its name, its parameters, where it comes from."""
     if isinstance(explainer, Unsound):
         return Method(explainer.name, {}, signed=False, source=explainer.source)
@@ -590,7 +554,7 @@ def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failur
         yield Failure(
             model=study.name,
             picture=unread.name,
-            method=describe(job.explainer, study.registry),
+            method=job.method,
             layer=job.path,
             target=Target(wanted.code, study.classes.label(wanted.code), wanted.asked)
             if wanted.code >= 0

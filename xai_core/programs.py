@@ -1,13 +1,14 @@
 """The compiled passes of one study, by need, layer and rule."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 from xai_core.engines import Freezer
 from xai_core.errors import ExplainerError
+from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading
 from xai_core.probe.biases import BiasTerms
@@ -15,6 +16,9 @@ from xai_core.probe.openvino import Inference
 from xai_core.surgery import Readout, Step
 from xai_core.surgery.rewire import Rule, rewire
 from xai_core.typing import ScoreKind, Tensor
+
+_KEPT = 64
+"""Programs of explainers: whoever goes through a parameter's values makes one for each."""
 
 
 class Kind(NamedTuple):
@@ -41,6 +45,8 @@ class Programs:
         self._freezer = freezer
         self._probes: dict[Kind, Probe] = {}
         self._inferences: dict[str, Inference] = {}
+        self._traced: dict[Hashable, Traced] = {}
+        """The last used comes last."""
         self._lock = threading.Lock()
 
     @property
@@ -90,6 +96,22 @@ class Programs:
                 )
             probe = self._probes[kind]
         return probe(images, wanted)
+
+    def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
+        """Explainers as one program, where that is worth it: see `Study.traced`."""
+        key = tuple(task.identity for task in tasks)
+        try:
+            hash(key)
+        except TypeError:  # of a parameter that is a list or an array
+            return None
+        with self._lock:
+            if not self._freezer.traces(key, pictures):
+                return None
+            program = self._traced.pop(key, None) or Traced(tasks)
+            self._traced[key] = program
+            if len(self._traced) > _KEPT:
+                del self._traced[next(iter(self._traced))]
+            return program
 
     def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
         """What each bias adds to the scores, to first order: see `Evidence.bias_terms`."""

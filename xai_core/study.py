@@ -16,13 +16,21 @@ from PIL import Image
 from xai_core.disagreement import Disagreement
 from xai_core.engines import Engine, Freezer
 from xai_core.errors import LayerError, UsageError
+from xai_core.explaining import Task, Traced
 from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
-from xai_core.planner import PictureLike, Plan, predict_one, read_gradients, run_plan
+from xai_core.planner import (
+    PictureLike,
+    Plan,
+    describe_explainer,
+    predict_one,
+    read_gradients,
+    run_plan,
+)
 from xai_core.probe import Reading
 from xai_core.programs import Programs
 from xai_core.progress import Progress, silent
@@ -164,7 +172,7 @@ class Study:
         """
         return self._target_layer().path
 
-    @property
+    @cached_property
     def feature_layers(self) -> tuple[FeatureLayer, ...]:
         """What the family says can be explained at, shallow to deep."""
         return tuple(self.adapter.feature_layers(self._readout.graph))
@@ -244,8 +252,10 @@ class Study:
             if layers or all(wants_layer):
                 raise
             no_layer = error
-        stages = self._stages(layers) if steps else ()
-        plan = Plan(explainers, steps, stages, wanted, no_layer)
+        is_staged = any(Needs.STAGES in explainer.needs for explainer in explainers)
+        stages = self._stages(layers) if steps and is_staged else ()
+        told = tuple(describe_explainer(each, self.registry) for each in explainers)
+        plan = Plan(explainers, told, steps, stages, wanted, no_layer)
         return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
 
     def read(
@@ -272,6 +282,18 @@ class Study:
             ExplainerError: the rule is not the plain one, and the model has no rectifier.
         """
         return self._programs.read(images, wanted, needs, layers, rule=rule, start=start)
+
+    def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
+        """Explainers as one program, compiling it where it is new.
+
+        Args:
+            tasks: Explainers that are traceable, and the layers of each.
+            pictures: How many go through it now.
+
+        Returns:
+            None where the engine, or how few pictures there were, speaks against it.
+        """
+        return self._programs.traced(tasks, pictures)
 
     def bias_terms(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
         """What each bias adds to the scores, to first order: see `Evidence.bias_terms`.

@@ -15,7 +15,7 @@ from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
 _SAID: Mapping[str, type] = MappingProxyType(
-    {"needs": Needs, "rule": Rule, "signed": bool, "poles": tuple}
+    {"needs": Needs, "rule": Rule, "signed": bool, "poles": tuple, "traceable": bool}
 )
 """What a method says of itself before it is run."""
 

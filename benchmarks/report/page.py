@@ -162,9 +162,8 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
         "queries",
         "What one query costs with all around it but the first pass, of a picture's share of a "
         "forward pass of 32. Score-CAM is run at a layer of 64 channels: its question about a "
-        "black picture has a pass to itself, 1 place in 32 of which is used, so its time is that "
-        "of a place; of "
-        "2,048 channels it is 1.5 %.",
+        "black picture has a pass of 32 places to itself, so its time is that of a place; at a "
+        "layer of 2,048 channels, a query costs 1.5 % more.",
         pivot,
     ),
     ("Own time", "overhead", "A call of Grad-CAM, in and beyond its compiled program.", listed),

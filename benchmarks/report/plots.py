@@ -201,7 +201,7 @@ def _memory(results: Results) -> "Figure | None":
         values = [_peak(each, task) for each in found]
         panel.barh(labels, values, color=COLOURS[5 if alone else 1], height=0.7)
         panel.set_title(task, fontsize=10)
-        panel.set_xlim(0, 1.05 * most)
+        panel.set_xlim(0, 1.05 * most or 1)
     panels[0].invert_yaxis()
     figure.supxlabel("peak of the process, MiB", fontsize=10)
     return figure

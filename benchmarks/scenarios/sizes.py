@@ -44,7 +44,7 @@ def measure_batch(bench: Bench, model: str, batch: int) -> tuple[Measurement, ..
     for what, method in METHODS.items():
         call = bench.explain(study, pictures, [method])
         ways.append(Way(what, call, FORWARD, batch, facts={"at": batch}))
-    return bench.alternate(ways, SWEEP)
+    return bench.alternate(ways, SWEEP, warm_ups=1)
 
 
 def measure_size(bench: Bench, model: str, size: int) -> tuple[Measurement, ...]:
@@ -56,4 +56,4 @@ def measure_size(bench: Bench, model: str, size: int) -> tuple[Measurement, ...]
     for what, method in METHODS.items():
         explain = bench.explain(study, pictures, [method])
         ways.append(Way(what, explain, FORWARD, facts={"at": size}))
-    return bench.alternate(ways, SWEEP)
+    return bench.alternate(ways, SWEEP, warm_ups=1)

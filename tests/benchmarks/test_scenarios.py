@@ -4,15 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.apart import TASKS
 from benchmarks.bench import Bench
 from benchmarks.peers import Peer
 from benchmarks.results import Results
-from benchmarks.scenarios import overhead, peers, queries, scenarios
+from benchmarks.scenarios import growth, overhead, peers, queries, scenarios
 from benchmarks.settings import FULL, QUICK, Conditions
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench(Conditions(samples=1), QUICK, tmp_path_factory.mktemp("files"))
+    import tensorflow
+
+    made = Bench(Conditions(samples=1), QUICK, tmp_path_factory.mktemp("files"))
+    # Other tests have run something: it cannot be held to conditions any more.
+    vars(made)["tf"] = tensorflow
+    return made
 
 
 def test_every_name_is_given_once():
@@ -172,6 +179,29 @@ def test_another_number_of_queries_than_is_counted_on_fails(bench):
         queries._way("RISE", call, 64, 64).call()
 
 
+@pytest.mark.parametrize("task", ["calls", "forwards", "studies", "programs"])
+def test_what_is_held_is_looked_at_after_each_round(bench, task):
+    found = TASKS[task](bench, bench.spec("tiny"), {"rounds": 3, "steps": 1})
+    assert len(found) == 3
+    assert all(100 < each < 100_000 for each in found)
+
+
+def test_growth_sets_ours_beside_the_like_of_it(bench, monkeypatch):
+    held = {"calls": [100.0, 100.0, 108.0, 108.0], "forwards": [100.0] * 4}
+    asked = []
+
+    def apart(task, spec, **options):
+        asked.append(options)
+        return {"found": held[task]}
+
+    monkeypatch.setattr(bench, "apart", apart)
+    (scenario,) = growth.scenarios(replace(QUICK, repeated=(("calls", 200),)))
+    ours, other = scenario.measure(bench)
+    assert asked == [{"rounds": 20, "steps": 10}] * 2
+    assert ours.facts == {"count": 200, "grown": 8.0, "noise": 1.0}
+    assert other.facts["grown"] == 0
+
+
 # ---------------------------------------------------------------------------------------
 # The short run
 
@@ -185,6 +215,38 @@ def benchmarks(*arguments):
         text=True,
         check=False,
     )
+
+
+def test_a_gpu_that_is_not_there_is_refused(tmp_path):
+    done = benchmarks("run", "--quick", "--device", "gpu", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "received device 'gpu', and TensorFlow finds none; expected" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_process_is_held_to_its_threads(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from benchmarks import machine\n"
+        "from benchmarks.bench import Bench\n"
+        "from benchmarks.settings import QUICK, Conditions\n"
+        "machine.confine(Conditions(threads=1))\n"
+        "bench = Bench(Conditions(threads=1), QUICK, Path(sys.argv[1]))\n"
+        "study = bench.study(bench.spec('tiny'))\n"
+        "threading = bench.tf.config.threading\n"
+        "print(machine.available(), os.environ['OMP_NUM_THREADS'],\n"
+        "      threading.get_intra_op_parallelism_threads(),\n"
+        "      threading.get_inter_op_parallelism_threads())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "1", "1", "1"], done.stderr
 
 
 def test_the_short_run_measures_everything_and_then_has_nothing_left_to_do(tmp_path):
@@ -205,7 +267,7 @@ def test_the_short_run_measures_everything_and_then_has_nothing_left_to_do(tmp_p
     assert environment["versions"]["tensorflow"]
     assert str(Path.home()) not in json.dumps(environment)
     report = (tmp_path / "report.markdown").read_text()
-    assert "Not measured" not in report
+    assert report.count("Not measured.") == 1  # growth
     assert "](ratios.png)" in report
 
     before = (tmp_path / "results.json").read_bytes()

@@ -11,7 +11,7 @@ import xai_core
 from xai_core import Explainer, Needs, Registry, hookimpl
 from xai_core.errors import ParameterError, UnknownNameError
 from xai_core.parameters import Count, Seed, Share, Within, parameters
-from xai_core.planner import describe
+from xai_core.planner import describe_explainer
 from xai_core.registry import Plugin, Source
 from xai_core.settings import text_of
 
@@ -172,7 +172,7 @@ def test_plain_data_stands_for_what_it_was_written_of(registry, name, data, valu
     ],
 )
 def test_a_method_is_made_again_from_its_provenance(registry, made):
-    told = json.loads(json.dumps(dict(describe(made, registry).parameters)))
+    told = json.loads(json.dumps(dict(describe_explainer(made, registry).parameters)))
     assert registry.explainer("every", **told) == made
 
 

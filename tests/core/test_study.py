@@ -22,7 +22,7 @@ from xai_core.errors import (
     UnknownNameError,
     UsageError,
 )
-from xai_core.planner import describe
+from xai_core.planner import describe_explainer
 from xai_core.preprocessing import SCHEMES
 from xai_core.probe import AT_INPUT, Probe
 from xai_core.registry import Plugin, Source
@@ -1276,6 +1276,6 @@ def test_what_a_plugin_offers_are_the_usual_parameters():
     offered = Asks(7)
     plugin = SimpleNamespace(xai_explainers=hookimpl(lambda: [offered]))
     registry = Registry([Plugin(Source("other", "1"), plugin)])
-    assert str(describe(offered, registry)) == "asks"
-    assert str(describe(Asks(3), registry)) == "asks(count=3)"
-    assert describe(Asks(3), registry).parameters == {"count": 3, "gradients": False}
+    assert str(describe_explainer(offered, registry)) == "asks"
+    assert str(describe_explainer(Asks(3), registry)) == "asks(count=3)"
+    assert describe_explainer(Asks(3), registry).parameters == {"count": 3, "gradients": False}

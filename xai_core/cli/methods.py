@@ -32,10 +32,10 @@ def _row(name: str, entry: "Entry[Explainer]", registry: "Registry") -> Row:
     """A plugin whose properties raise is told with what it raised."""
     from xai_core.cost import cost
     from xai_core.parameters import parameters
-    from xai_core.planner import describe
+    from xai_core.planner import describe_explainer
 
     item = entry.item
-    values = _said(lambda: describe(item, registry).parameters, {})
+    values = _said(lambda: describe_explainer(item, registry).parameters, {})
     return {
         "name": name,
         "family": item.family,

@@ -61,6 +61,11 @@ def pullback(
     return value, back
 
 
+def to_device(array: np.ndarray[Any, Any]) -> Tensor:
+    """A copy of the array as a tensor."""
+    return tf.constant(array)
+
+
 def to_host(tensor: Tensor) -> np.ndarray[Any, Any]:
     """The tensor as a NumPy array, waiting for it if need be."""
     return np.asarray(tensor)

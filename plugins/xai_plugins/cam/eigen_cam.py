@@ -21,6 +21,7 @@ class EigenCAM(Explainer):
     name: ClassVar[str] = "eigen-cam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS
+    traceable: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("with the mean", "against the mean")
     laws: ClassVar[Law] = Law.SHIFT | Law.SCALE_FREE | Law.PRINCIPAL

@@ -20,6 +20,7 @@ class EigenGradCAM(Explainer):
     name: ClassVar[str] = "eigen-grad-cam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("with the mean", "against the mean")
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.PRINCIPAL

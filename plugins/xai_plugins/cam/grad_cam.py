@@ -21,6 +21,7 @@ class GradCAM(Explainer):
     name: ClassVar[str] = "grad-cam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE
 
     def explain(self, evidence: Evidence) -> Tensor:

@@ -24,6 +24,7 @@ class GradCAMPlusPlus(Explainer):
     name: ClassVar[str] = "grad-cam++"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.GAP_DENSE_ALPHA
 
     def explain(self, evidence: Evidence) -> Tensor:

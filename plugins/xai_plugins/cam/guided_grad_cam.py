@@ -24,6 +24,7 @@ class GuidedGradCAM(Explainer):
     name: ClassVar[str] = "guided-grad-cam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = GradCAM.needs | Needs.INPUT_GRADIENTS
+    traceable: ClassVar[bool] = True
     rule: ClassVar[Rule] = Rule.GUIDED
     signed: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")

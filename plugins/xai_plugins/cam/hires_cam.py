@@ -22,6 +22,7 @@ class HiResCAM(Explainer):
     name: ClassVar[str] = "hirescam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE
 

@@ -21,6 +21,7 @@ class LayerCAM(Explainer):
     name: ClassVar[str] = "layercam"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR | Law.GAP_DENSE_POSITIVE
 
     def explain(self, evidence: Evidence) -> Tensor:

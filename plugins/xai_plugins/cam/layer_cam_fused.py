@@ -26,6 +26,7 @@ class FusedLayerCAM(Explainer):
     name: ClassVar[str] = "layercam-fused"
     family: ClassVar[str] = "cam"
     needs: ClassVar[Needs] = Needs.STAGES | Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    traceable: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.SCALE_FREE
 
     gamma: Spread = 2.0

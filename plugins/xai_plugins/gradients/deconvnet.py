@@ -21,6 +21,7 @@ class Deconvnet(Explainer):
     name: ClassVar[str] = "deconvnet"
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    traceable: ClassVar[bool] = True
     rule: ClassVar[Rule] = Rule.DECONVNET
     signed: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")

@@ -22,6 +22,7 @@ class GradientXInput(Explainer):
     name: ClassVar[str] = "gradient-x-input"
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    traceable: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     laws: ClassVar[Law] = Law.CONSTANT | Law.LINEAR | Law.LINEAR_INPUT
 

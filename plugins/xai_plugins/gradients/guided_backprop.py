@@ -22,6 +22,7 @@ class GuidedBackprop(Explainer):
     name: ClassVar[str] = "guided-backprop"
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    traceable: ClassVar[bool] = True
     rule: ClassVar[Rule] = Rule.GUIDED
     signed: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("above 0", "below 0")

@@ -22,6 +22,7 @@ class Saliency(Explainer):
     name: ClassVar[str] = "saliency"
     family: ClassVar[str] = "gradient"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    traceable: ClassVar[bool] = True
     poles: ClassVar[tuple[str, str]] = ("raises", "lowers")
 
     values: Literal["magnitude", "signed"] = "magnitude"
