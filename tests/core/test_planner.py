@@ -128,6 +128,17 @@ def test_each_further_target_costs_one_backward_and_no_forward(registry):
     assert operations(study, "Conv2DBackpropInput") == 3 * 2
 
 
+def test_further_targets_go_through_the_head_together(registry):
+    found = []
+    for targets in ([2, 4], [0, 1, 2, 3, 4, 5]):
+        study = study_of(make_model(), registry)
+        study.compare(pictures(1), ["grad-cam"], targets, layers="shallow")
+        assert operations(study, "Conv2D") == 2
+        found.append(operations(study, "Conv2DBackpropInput"))
+    # One that runs, and one that it was made from, which nothing reads.
+    assert found == [2, 2]
+
+
 def test_maps_without_gradients_take_no_backward(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), [Mean()], [2])

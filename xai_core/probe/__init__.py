@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from keras import ops
 
 from xai_core.errors import XaiError
 from xai_core.needs import Needs
+from xai_core.probe.pullback import Pullback
 from xai_core.surgery import Readout, Step, widen
 from xai_core.typing import FloatArray, ScoreKind, Tensor
 
@@ -26,6 +28,11 @@ _HALF_PRECISION_SEED = 32.0
 """Gradients in float16 are carried back from this instead of 1 and divided by it after,
 which is exact, keeps small ones from being flushed to zero, and lets gradients of up to 2,000
 through."""
+
+
+_TOGETHER = 2**24
+"""Values that the gradients of all targets may have at the last layer, to be carried there
+together: 64 MiB."""
 
 
 def backend() -> ModuleType:
@@ -156,29 +163,27 @@ class Probe:
         wanted = ops.convert_to_tensor(wanted, "int32")
         constants = [(each, ops.convert_to_tensor(values)) for each, values in self._frozen]
         at = self._enter(images)
-        backs: list[Callable[[Tensor], Tensor]] = []
+        links: list[Pullback] = []
         activations = {}
         for number, (path, _) in enumerate(self._stops):
             if number and Needs.ACTIVATIONS in self._needs:
                 activations[_text(Needs.ACTIVATIONS, path)] = widen(at)
             is_last = number == len(self._stops) - 1
+            before = at
             link = partial(self._scores if is_last else self._link, number, constants)
             if number >= self._shallowest_gradient:
-                at, back = self._backend.pullback(link, at)
-                backs.append(back)
+                links.append(self._backend.pullback(link, at))
+                at = links[-1].value
             else:
                 at = link(at)
         logits = at
         probabilities = self._readout.probabilities(logits)
         targets = _resolve(wanted, logits)
         score_of = self._readout.probabilities if self._score == "probability" else _itself
-        scores, into_logits = self._backend.pullback(score_of, logits)
-        per_target = (
-            tuple(
-                self._gradients([*backs, into_logits], targets[:, t], scores)
-                for t in range(wanted.shape[1] if backs else 0)
-            )
-            or ({},) * wanted.shape[1]
+        scored = self._backend.pullback(score_of, logits)
+        scores, per_target = (
+            scored.value,
+            self._gradients([*links, scored], targets, prod(before.shape)),
         )
         score = ops.take_along_axis(scores, targets, axis=1)
         return {
@@ -210,18 +215,36 @@ class Probe:
         return self._readout.logits(self._graph.run({start: at}, [end], weights)[end])
 
     def _gradients(
-        self, backs: Sequence[Callable[[Tensor], Tensor]], targets: Tensor, scores: Tensor
-    ) -> dict[str, Tensor]:
-        """Carry one target's gradient back along the chain, keeping what is needed."""
-        gradient = self._seed * ops.one_hot(targets, scores.shape[1], dtype=scores.dtype)
-        *links, into_logits = backs
-        gradient = into_logits(gradient)
-        found = {}
+        self, links: Sequence[Pullback], targets: Tensor, width: int
+    ) -> list[dict[str, Tensor]]:
+        """Carry the gradients of all targets back along the chain, keeping what is needed.
+
+        They go through the head together, where the weights of dense layers are what takes
+        time, and one by one from there, where the size of the gradients is. `width` is that of
+        each at the last layer.
+        """
+        *into, scored = links
+        count = targets.shape[1]
+        found: list[dict[str, Tensor]] = [{} for _ in range(count)]
+        if not into:
+            return found
+        classes = scored.value.shape[1]
+        seeds = self._seed * ops.one_hot(targets, classes, dtype=scored.value.dtype)
+        seeds = ops.transpose(seeds, (1, 0, 2))
+        starts_at_layer = len(self._stops) > 1
+        if starts_at_layer and 1 < count <= _TOGETHER // width:
+            gradients = ops.unstack(into[-1].together(scored.together(seeds)), count)
+        else:
+            gradients = [into[-1].back(scored.back(seed)) for seed in ops.unstack(seeds, count)]
         for number in range(len(self._stops) - 1, self._shallowest_gradient - 1, -1):
-            gradient = links[number - self._shallowest_gradient](gradient)
+            if number < len(self._stops) - 1:
+                link = into[number - self._shallowest_gradient]
+                gradients = [link.back(gradient) for gradient in gradients]
             need = Needs.ACTIVATION_GRADIENTS if number else Needs.INPUT_GRADIENTS
             if need in self._needs:
-                found[_text(need, self._stops[number][0])] = widen(gradient) / self._seed
+                key = _text(need, self._stops[number][0])
+                for kept, gradient in zip(found, gradients, strict=True):
+                    kept[key] = widen(gradient) / self._seed
         return found
 
 

@@ -49,7 +49,7 @@ class BiasTerms:
                 scores = self._readout.probabilities(scores)
             return ops.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
 
-        scores, back = backend().pullback(score_of, nothing)
+        scores, back, _ = backend().pullback(score_of, nothing)
         seed = seed_of(self._readout)
         gradients = back(seed * ops.ones_like(scores))
         return {

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from xai_core.probe.pullback import Pullback
 from xai_core.typing import Tensor
 
 
@@ -39,13 +41,8 @@ def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype: 
     return tf.function(function, autograph=False).get_concrete_function(spec)
 
 
-def pullback(
-    function: Callable[[Tensor], Tensor], argument: Tensor
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """A function's value, and what carries a gradient by the value back to the argument.
-
-    The value is computed once however many gradients are carried back.
-    """
+def pullback(function: Callable[[Tensor], Tensor], argument: Tensor) -> Pullback:
+    """A function's value, and what carries gradients by the value back to the argument."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(argument)
         value = function(argument)
@@ -58,7 +55,14 @@ def pullback(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-    return value, back
+    def together(gradients: Tensor) -> Tensor:
+        if not tf.executing_eagerly():
+            # An operation that is not known how to run on several at once is an error here.
+            with suppress(ValueError, NotImplementedError):
+                return tf.vectorized_map(back, gradients, fallback_to_while_loop=False)
+        return tf.stack([back(each) for each in tf.unstack(gradients)])
+
+    return Pullback(value, back, together)
 
 
 def to_device(array: np.ndarray[Any, Any]) -> Tensor:

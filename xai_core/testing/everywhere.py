@@ -20,6 +20,8 @@ from xai_core.testing.findings import difference
 from xai_core.testing.laws import Breach, Breaches, Check
 from xai_core.testing.models import EVERYDAY, RELABELLED
 from xai_core.testing.subject import Subject, snapshot
+from xai_core.testing.watch import Counted, Log, Runs
+from xai_core.types import Explanation
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+-]*")
 _MAIN = "flatten-dense"
@@ -73,6 +75,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
         "rule": lambda value: isinstance(value, Rule),
         "laws": lambda value: isinstance(value, Law),
         "queries": lambda value: value is None or (isinstance(value, int) and value >= 0),
+        "traceable": lambda value: isinstance(value, bool),
     }
 )
 
@@ -180,6 +183,31 @@ def repeat(subject: Subject) -> Iterator[str]:
     told = difference(twin.map, first.map, "as before dataclasses.replace() with no changes")
     if told:
         yield f"on {name}, {told}"
+
+
+def traceable(subject: Subject) -> Breaches:
+    """What may be compiled can be, and then makes the same maps."""
+    explainer = subject.explainer
+    if not explainer.traceable:
+        return
+    if explainer.needs & Needs.ASKS:
+        yield Breach("it asks questions, which a program cannot answer", "asks")
+        return
+    name = next(filter(subject.fits, (_MAIN, *EVERYDAY)))
+    runs, bench = Runs(), subject.bench(name)
+    counted = Counted(explainer, Log(), runs)
+    for number in (0, 1):
+        (found,) = bench.compiled.compare([bench.pictures[number]], [counted], [1]).cells
+        if runs.count > 1:
+            reason = f": {type(runs.raised[0]).__name__}: {runs.raised[0]}" if runs.raised else ""
+            yield Breach(f"on {name} it could not be compiled{reason}", "raised")
+            return
+        if isinstance(found, Explanation):
+            told = difference(
+                found.map, subject.one(name, number).map, "as when it is not compiled"
+            )
+            if told:
+                yield Breach(f"on {name}, compiled, picture {number}, {told}", "other")
 
 
 def untouched(subject: Subject) -> Iterator[str]:
@@ -301,6 +329,23 @@ EVERYWHERE = (
         "at once.",
         f"Explainer.explain, on {_PLUGINS}",
         batch,
+    ),
+    Check(
+        "traceable",
+        "A method that says it is traceable can be compiled, and then makes the same maps.",
+        "something in `explain` that is not `keras.ops` on tensors of the evidence.",
+        f"Explainer.traceable, on {_PLUGINS}",
+        traceable,
+        MappingProxyType(
+            {
+                "asks": "`traceable` and one of `QUERIES`, `HEAD_QUERIES` and `BIAS_TERMS` "
+                "declared together.",
+                "raised": "an `if` on a value, a tensor handed to NumPy, `evidence.pixels` or "
+                "`evidence.black`: leave `traceable` out, or write it with `keras.ops`.",
+                "other": "an error that is caught and worked around, or a value from outside the "
+                "evidence that is not the same each time.",
+            }
+        ),
     ),
     Check(
         "untouched",

@@ -9,6 +9,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
+from xai_core.engines import Engine
 from xai_core.errors import ModelError, XaiError
 from xai_core.images import Fit
 from xai_core.interfaces import Explainer, ModelAdapter
@@ -76,10 +77,14 @@ class Bench:
         """One of `TINY_MODELS`, as it is made."""
         with same_chance():
             model = TINY_MODELS[name]()
-        scheme = _SCHEMES.get(name, "tf")
-        study = Study(model, adapter=AnyModel(), preprocess=scheme, registry=Watching([]))
+        study = _study(name, model, "auto")
         pictures = tuple(draw(study.input.size, study.input.channels, n) for n in range(PICTURES))
         return Bench(name, model, study, pictures, snapshot(model))
+
+    @cached_property
+    def compiled(self) -> Study:
+        """The same, where explainers are compiled when they first run."""
+        return _study(self.name, self.model, "compiled")
 
     def fed(self, number: int) -> FloatArray:
         """What the model is fed for a picture, (1, H, W, C)."""
@@ -112,6 +117,12 @@ class Bench:
         """Kernel (features, classes) and bias (classes,) of the last layer."""
         kernel, bias = self.model.get_layer(HEAD).get_weights()
         return kernel, bias
+
+
+def _study(name: str, model: keras.Model, engine: Engine) -> Study:
+    scheme = _SCHEMES.get(name, "tf")
+    registry = Watching([])
+    return Study(model, adapter=AnyModel(), preprocess=scheme, registry=registry, engine=engine)
 
 
 def draw(size: tuple[int, int], channels: int, seed: int) -> FloatArray:

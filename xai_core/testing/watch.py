@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from xai_core.surgery.rewire import Rule
 from xai_core.typing import FloatArray, Tensor
 
 
-@dataclass
+@dataclass(eq=False)
 class Log:
     """What was seen of an explainer while it ran."""
 
@@ -136,6 +136,31 @@ class Watched(Explainer):
             if not np.array_equal(values, before[what], equal_nan=True)
         }
         return made
+
+
+@dataclass(eq=False)
+class Runs:
+    """How often an explainer ran as Python, and what it raised."""
+
+    count: int = 0
+    raised: list[Exception] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Counted(Watched):
+    """Another explainer, which may be compiled, and whose runs are counted."""
+
+    traceable: ClassVar[bool] = True
+    runs: Runs = field(default_factory=Runs)
+
+    def explain(self, evidence: Evidence) -> Tensor | Attribution:
+        """Explain as the other, and count."""
+        self.runs.count += 1
+        try:
+            return self.of.explain(evidence)
+        except Exception as error:
+            self.runs.raised.append(error)
+            raise
 
 
 class Watching(Registry):

@@ -355,12 +355,12 @@ def test_the_laws_that_were_not_tried_are_named(kit):
     *_, last = kit.examine(Failing("boom"))
     assert last.law == "maps"
     assert last.untried == (
-        *("queries", "repeat", "batch", "untouched", "relabel", "rule"),
+        *("queries", "repeat", "batch", "traceable", "untouched", "relabel", "rule"),
         *("CONSTANT", "LINEAR"),
     )
     assert str(last).endswith(
-        "not tried until it holds: queries, repeat, batch, untouched, relabel, rule, CONSTANT, "
-        "LINEAR"
+        "not tried until it holds: queries, repeat, batch, traceable, untouched, relabel, rule, "
+        "CONSTANT, LINEAR"
     )
     assert not any(each.untried for each in kit.examine(Doubled()))
 

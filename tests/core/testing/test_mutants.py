@@ -559,6 +559,33 @@ def seed_that_only_the_error_depends_on(self, evidence):
     return Attribution(maps, facts={"standard error": error})
 
 
+@mutant("traceable", CAM, traceable=True)
+def if_on_a_value(self, evidence):
+    if float(evidence.score[0]) > 1e9:
+        return 2 * weighed(evidence, mean_gradient(evidence))
+    return weighed(evidence, mean_gradient(evidence))
+
+
+@mutant("traceable", CAM, traceable=True)
+def pixels_in_a_program(self, evidence):
+    light = ops.cast(evidence.pixels.mean(axis=(1, 2, 3)) > 0, evidence.score.dtype)
+    return weighed(evidence, mean_gradient(evidence)) * light[:, None, None]
+
+
+@mutant("traceable", CAM, traceable=True)
+def error_that_is_worked_around(self, evidence):
+    try:
+        size = abs(float(evidence.score[0])) + 1
+    except TypeError:
+        size = 1.0
+    return weighed(evidence, mean_gradient(evidence)) * (size * 0 + (2 if size > 1 else 1))
+
+
+@mutant("traceable", traceable=True)
+def questions_in_a_program(self, evidence):
+    return ops.sum(evidence.gradients(evidence.inputs[:, None])[:, 0], axis=-1)
+
+
 # --- the tests
 
 EVERY_LAW = [check.law for check in EVERYWHERE] + [law.name for law in Law]

@@ -22,6 +22,8 @@ class ExampleCam(Explainer):
     family: ClassVar[str] = "cam"
     # All that `explain` reads: what is not declared cannot be read.
     needs: ClassVar[Needs] = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS
+    # `explain` is keras.ops on tensors alone, so it may be compiled together with others.
+    traceable: ClassVar[bool] = True
     # What is claimed of the maps; check_explainer() holds the method to it.
     laws: ClassVar[Law] = Law.CONSTANT | Law.SHIFT | Law.LINEAR
 
