@@ -4,9 +4,9 @@ import threading
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from xai_core.engines import Freezer
+from xai_core.engines import Freezer, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
@@ -14,8 +14,9 @@ from xai_core.probe import Probe, Reading
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.openvino import Inference
 from xai_core.surgery import Readout, Step
+from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
-from xai_core.typing import ScoreKind, Tensor
+from xai_core.typing import FloatArray, ScoreKind, Tensor
 
 _KEPT = 64
 """Programs of explainers: whoever goes through a parameter's values makes one for each."""
@@ -45,6 +46,8 @@ class Programs:
         self._freezer = freezer
         self._probes: dict[Kind, Probe] = {}
         self._inferences: dict[str, Inference] = {}
+        self._weights = freezer.weights
+        self._folding = Folding()
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
         self._lock = threading.Lock()
@@ -83,19 +86,29 @@ class Programs:
             None if start is None else start.path,
         )
         with self._lock:
-            frozen = self._freezer.freezes(kind, images.shape[0])
-            if kind not in self._probes or self._probes[kind].is_frozen is not frozen:
-                self._probes[kind] = Probe(
-                    self._under(rule),
-                    layers,
-                    passed,
-                    self._score,
-                    start,
-                    way=self._freezer.way,
-                    frozen=self._freezer.weights() if frozen else (),
-                )
+            if self._weights != self._freezer.weights:
+                self._forget()
+            if kind not in self._probes:
+                self._probes[kind] = self._probe(passed, layers, rule, start)
             probe = self._probes[kind]
         return probe(images, wanted)
+
+    def _probe(self, needs: Needs, layers: Sequence[Step], rule: Rule, start: Step | None) -> Probe:
+        readout = self._under(rule)
+        frozen: Sequence[tuple[Any, FloatArray]] = ()
+        if self._weights != "read":
+            kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
+            readout = replace(readout, graph=self._folding(readout.graph, kept))
+            if self._weights == "built in":
+                frozen = worth_building_in(self._folding.variables(readout.graph))
+        way = self._freezer.way
+        return Probe(readout, layers, needs, self._score, start, way=way, frozen=frozen)
+
+    def _forget(self) -> None:
+        """The model was handed out: what holds values of its weights goes."""
+        self._weights = self._freezer.weights
+        self._probes.clear()
+        self._folding = Folding()
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, where that is worth it: see `Study.traced`."""
@@ -105,7 +118,7 @@ class Programs:
         except TypeError:  # of a parameter that is a list or an array
             return None
         with self._lock:
-            if not self._freezer.traces(key, pictures):
+            if not self._freezer.traces(key, len(tasks) * pictures):
                 return None
             program = self._traced.pop(key, None) or Traced(tasks)
             self._traced[key] = program

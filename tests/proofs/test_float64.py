@@ -27,7 +27,7 @@ from xai_plugins.perturbation import Occlusion
 
 CAM = ("grad-cam", "grad-cam++")
 WITHOUT_INPUT = (*CAM, "hirescam", "layercam", "xgrad-cam", "eigen-cam", "eigen-grad-cam")
-ENGINES = ("frozen", "openvino")
+ENGINES = ("auto", "frozen", "openvino")
 ASKS = Occlusion(window=48, stride=48)
 
 
@@ -259,7 +259,7 @@ def test_saliency_in_float32_is_no_further_off_than_a_plain_tape(proof):
     assert max(ours) <= 1.5 * max(plain)
 
 
-def test_saliency_with_weights_built_in_is_no_further_off_than_without(registry):
+def test_saliency_with_weights_folded_or_built_in_is_no_further_off_than_without(registry):
     # What flips differs from picture to picture, so it takes some of them to compare.
     model = registry.adapter("efficientnet-lite0").build("imagenet")
     twin = in_float64(model)
@@ -279,10 +279,11 @@ def test_saliency_with_weights_built_in_is_no_further_off_than_without(registry)
     exact = maps(twin, "compiled")
     off = {
         engine: [deviation(*each) for each in zip(maps(model, engine), exact, strict=True)]
-        for engine in ("compiled", "frozen")
+        for engine in ("compiled", "auto", "frozen")
     }
     for measure in (np.median, np.mean):
-        assert measure(off["frozen"]) <= 2 * measure(off["compiled"])
+        for engine in ("auto", "frozen"):
+            assert measure(off[engine]) <= 2 * measure(off["compiled"]), engine
 
 
 @pytest.mark.parametrize("engine", ENGINES)
