@@ -51,7 +51,7 @@ Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where result
 def run_command(
     device: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     backend: Annotated[str, typer.Option(help="Of Keras; tensorflow.")] = "tensorflow",
-    engine: Annotated[str, typer.Option(help="Of the studies.")] = "frozen",
+    engine: Annotated[str, typer.Option(help="Of the studies.")] = "auto",
     threads: Annotated[
         str, typer.Option(metavar="NUMBERS", help="Cores to use, with commas; by default all.")
     ] = "",

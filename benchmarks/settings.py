@@ -16,7 +16,7 @@ class Conditions:
 
     device: str = "cpu"
     backend: str = "tensorflow"
-    engine: str = "frozen"
+    engine: str = "auto"
     """Of the studies; see `xai_core.engines.Engine`."""
     threads: int = 1
     """Cores the whole process may use."""

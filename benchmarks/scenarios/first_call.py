@@ -14,7 +14,7 @@ from benchmarks.timing import Way
 GROUP = "first-call"
 OURS = "xai explain"
 SCRIPT = "a tutorial's script"
-ENGINES = ("eager", "compiled", "frozen")
+ENGINES = ("eager", "compiled", "auto", "frozen")
 
 _XAI = "import sys; from xai_core.cli import main; sys.exit(main())"
 """The command `xai`, by the Python that runs this."""
