@@ -45,19 +45,33 @@ def _peak(bench: Bench) -> float:
 
 def _save(bench: Bench, spec: Spec, _: Mapping[str, Any]) -> None:
     """Only the model's file, for those who read it."""
-    spec.source(bench.folder)
+    _file(bench, spec)
+
+
+def _file(bench: Bench, spec: Spec) -> Path:
+    """The model as a file: how weights are drawn is nobody's to compare."""
+    path: Path = spec.at(spec.size).source(bench.folder)["model"]
+    return path
+
+
+def _load(bench: Bench, spec: Spec) -> Any:
+    """The model, read from its file as anyone would."""
+    import keras
+
+    return keras.saving.load_model(_file(bench, spec), compile=False)
 
 
 def _forward(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """A forward pass and nothing else."""
-    call = bench.forward(spec, bench.noise(spec, asked["batch"]))
+    tf, model, images = bench.tf, _load(bench, spec), bench.noise(spec, asked["batch"])
+    program = tf.function(lambda x: model(x, training=False), autograph=False)
     for _ in range(_CALLS):
-        call().numpy()
+        program(images).numpy()
 
 
 def _gradient(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """The gradient of the first logit by the input, as TensorFlow makes it."""
-    tf, model, images = bench.tf, bench.model(spec), bench.noise(spec, asked["batch"])
+    tf, model, images = bench.tf, _load(bench, spec), bench.noise(spec, asked["batch"])
 
     def gradient(x: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -72,7 +86,7 @@ def _gradient(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
 
 def _explain(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """Maps, by a study."""
-    study = bench.study(spec)
+    study = bench.study(spec.at(spec.size))
     call = bench.explain(study, bench.pictures(spec, asked["batch"]), asked["methods"])
     for _ in range(_CALLS):
         call()

@@ -8,8 +8,11 @@ import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from xai_core.backends import check
+
 if TYPE_CHECKING:
     from xai_core.across_models import compare
+    from xai_core.devices import devices
     from xai_core.disagreement import Disagreement
     from xai_core.discovery import explainer, list_adapters, list_explainers
     from xai_core.errors import XaiError
@@ -45,6 +48,7 @@ _HOMES = {
     "Target": "types",
     "XaiError": "errors",
     "compare": "across_models",
+    "devices": "devices",
     "explainer": "discovery",
     "hookimpl": "hookspecs",
     "list_adapters": "discovery",
@@ -72,6 +76,7 @@ __all__ = [
     "XaiError",
     "__version__",
     "compare",
+    "devices",
     "explainer",
     "hookimpl",
     "list_adapters",
@@ -84,6 +89,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version("xai-core")
     if name in _HOMES:
+        check()
         return getattr(importlib.import_module(f"xai_core.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'xai_core' has no attribute {name!r}")
 

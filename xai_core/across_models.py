@@ -91,6 +91,7 @@ def compare(
         tuple(chain.from_iterable(each.cells for each in found)),
         tuple(chain.from_iterable(each.predictions for each in found)),
         tuple(chain.from_iterable(each.passes for each in found)),
+        tuple(chain.from_iterable(each.notices for each in found)),
     )
 
 

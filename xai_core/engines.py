@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import keras
 
 from xai_core.errors import UsageError
-from xai_core.probe import Way
+from xai_core.probe import Way, backend
 from xai_core.probe.openvino import openvino
 from xai_core.typing import FloatArray
 
@@ -36,7 +36,7 @@ PRECISIONS: Mapping[Engine, str] = MappingProxyType({"openvino": "f32", "openvin
 _READS_WEIGHTS: tuple[Engine, ...] = ("eager", "compiled")
 """The engines that take the weights as they are when a pass runs."""
 
-WORTH_TRACING = 32
+WORTH_TRACING = 8
 """Maps after which explainers are worth compiling: some hundredths of a second for each explainer,
 against half a millisecond of each map."""
 
@@ -108,7 +108,7 @@ class Freezer:
 
 def values_of(variables: Sequence[Any]) -> Sequence[tuple[Any, FloatArray]]:
     """Variables of floating numbers, with their values."""
-    held = ((each, keras.ops.convert_to_numpy(each.value)) for each in variables)
+    held = ((each, backend().to_host(each.value)) for each in variables)
     return [(each, values) for each, values in held if values.dtype.kind == "f"]
 
 

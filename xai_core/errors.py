@@ -47,6 +47,10 @@ class SurgeryError(ModelError):
     """A model whose graph cannot be read or cut."""
 
 
+class OutOfMemoryError(XaiError):
+    """The device has no room for a pass over the model."""
+
+
 class LabelsError(XaiError):
     """Class names that cannot be read or do not fit the model's outputs."""
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from keras import ops
 
+from xai_core.backends import BACKENDS
 from xai_core.errors import ExplainerError, UndeclaredNeedError, XaiError
 from xai_core.evidence import Attribution, Evidence, Oracle
 from xai_core.interfaces import Explainer
@@ -142,6 +143,8 @@ def on_host(
     except XaiError:
         raise
     except (Exception, SystemExit) as error:
+        if backend().is_out_of_memory(error):
+            raise
         told = ": ".join(filter(None, (type(error).__name__, str(error))))
         raise ExplainerError(f"{who} raised {told}{_place(error)}") from error
     if maps.ndim != 3 or maps.shape[0] != count or maps.size == 0 or maps.dtype.kind != "f":
@@ -156,7 +159,7 @@ def on_host(
     return Attribution(maps, facts, warnings)
 
 
-_NOT_THE_AUTHORS = sys.stdlib_module_names | {"xai_core", "keras", "tensorflow", "numpy"}
+_NOT_THE_AUTHORS = sys.stdlib_module_names | {"xai_core", "keras", "numpy", *BACKENDS}
 
 
 def _place(error: BaseException) -> str:
@@ -222,7 +225,7 @@ class Traced:
         )
 
     def _trace(
-        self, inputs: Tensor, targets: Tensor, score: Tensor, *tensors: Tensor
+        self, _: Any, inputs: Tensor, targets: Tensor, score: Tensor, *tensors: Tensor
     ) -> dict[str, Any]:
         found = Found(inputs, targets, score, dict(zip(self._keys, tensors, strict=True)))
         made = {}
@@ -237,7 +240,9 @@ class Traced:
                         {kind: about for kind, (_, about) in one.warnings.items()}
                     ),
                 }
-            except (Exception, SystemExit):  # noqa: BLE001, S112 - told when it is run by itself
+            except (Exception, SystemExit) as error:
+                if backend().is_out_of_memory(error):
+                    raise
                 continue
             self._messages[number] = {kind: told for kind, (told, _) in one.warnings.items()}
         return made

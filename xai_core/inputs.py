@@ -58,6 +58,8 @@ class Input:
     def feed(self, pixels: FloatArray) -> FloatArray:
         """Preprocess pictures (N, h, w, c) of 0..255."""
         batch = np.asarray(self.preprocessing.apply(pixels))
+        if self.preprocessing in SCHEMES.values():
+            return batch.astype(self._wide, copy=False)  # ours keep shape and numbers
         if batch.shape != pixels.shape or not np.isfinite(batch).all():
             raise UsageError(
                 f"preprocessing {self.preprocessing.name!r} made {batch.dtype} {batch.shape} of "

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import keras
 
 from xai_core.errors import ModelError, UnknownNameError, UsageError
+from xai_core.probe import backend
 from xai_core.registry import Registry
 
 ModelLike: TypeAlias = str | os.PathLike[str] | keras.Model
@@ -168,7 +169,7 @@ def hash_weights(model: keras.Model) -> str:
     """
     digest = hashlib.sha256()
     for variable in model.weights:
-        values = keras.ops.convert_to_numpy(variable.value)
+        values = backend().to_host(variable.value)
         digest.update(f"{variable.name} {values.shape} {values.dtype}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()

@@ -7,17 +7,19 @@ batch of pictures, and hands every explainer its own share of what was found.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
 from xai_core.checks import check_map, check_picture
 from xai_core.errors import (
     LayerError,
+    OutOfMemoryError,
     PictureError,
     UsageError,
     XaiError,
@@ -56,6 +58,9 @@ from xai_core.unsound import Unsound
 
 if TYPE_CHECKING:
     from xai_core.study import Study
+
+Given = ParamSpec("Given")
+T = TypeVar("T")
 
 PictureLike: TypeAlias = Any
 """A path, a PIL image, an array of RGB or grey 0..255, or a `Picture`."""
@@ -156,8 +161,24 @@ class Batch:
     """What the model sees of each, RGB or grey 0..255, (N, H, W, C)."""
     images: Tensor
     """What it is fed; where the batch is short, filled up: (size, H, W, C)."""
+    warnings: tuple[tuple[MapWarning, ...], ...]
+    """What is odd about each picture: of a large one that takes as long as a map."""
 
 
+def _where_it_runs(
+    function: Callable[Concatenate["Study", Given], T],
+) -> Callable[Concatenate["Study", Given], T]:
+    """On the study's device, with float32 as float32, whatever it would rather multiply in."""
+
+    @wraps(function)
+    def run(study: "Study", *args: Given.args, **kwargs: Given.kwargs) -> T:
+        with backend().on(study.device), backend().precise():
+            return function(study, *args, **kwargs)
+
+    return run  # type: ignore[return-value]  # mypy takes the first argument's name for a part of it
+
+
+@_where_it_runs
 def run_plan(
     study: "Study", plan: Plan, sources: Sequence[PictureLike], batch: int, progress: Progress
 ) -> Comparison:
@@ -172,32 +193,94 @@ def run_plan(
     cells: list[Cell] = []
     predictions: list[Prediction] = []
     passes: list[Pass] = []
+    notices: list[str] = []
     size = min(batch, len(sources))
     names = tell_apart(sources)
-    for start in range(0, len(sources), batch):
+    start = 0
+    while start < len(sources):
         progress(start, len(sources), names[start])
-        part = slice(start, start + batch)
+        part = slice(start, start + size)
         group = _read_pictures(sources[part], names[part], lone=len(sources) == 1)
-        readable = [each for each in group if not isinstance(each, Unread)]
-        explained: Iterator[Sequence[Cell]] = iter(())
-        if readable:
+        tell = partial(_tell, progress, (start, len(sources)), names[start])
+        try:
+            explained = _explain_batch(study, plan, group, size, passes, tell)
+        except OutOfMemoryError as error:
+            if size > 1:
+                size //= 2
+                notices.append(f"{error} with {2 * size} pictures to a batch: went on with {size}")
+                continue
+            explained = _nothing_fits(study, plan, group, error)
+        cells.extend(explained.cells)
+        predictions.extend(explained.predictions)
+        start += len(group)
+    progress(len(sources), len(sources), "")
+    return Comparison(tuple(cells), tuple(predictions), tuple(passes), tuple(notices))
+
+
+def _explain_batch(
+    study: "Study",
+    plan: Plan,
+    group: Sequence["Picture | Unread"],
+    size: int,
+    passes: list[Pass],
+    tell: Callable[[Job, Batch, int], None],
+) -> Comparison:
+    """Every map of some pictures, in the pictures' order.
+
+    Raises:
+        OutOfMemoryError: the device has no room for so many at a time.
+    """
+    readable = [each for each in group if not isinstance(each, Unread)]
+    cells: list[Cell] = []
+    predictions: list[Prediction] = []
+    explained: Iterator[Sequence[Cell]] = iter(())
+    if readable:
+        with _room():
             made = _prepare(study, readable, size)
             read = _read(study, plan, made, passes)
             traced = _traced(study, plan, made, read)
-            by_job = []
-            for number, job in enumerate(plan.jobs()):
-                told = partial(_tell, progress, (start, len(sources)), names[start], job, made)
-                told(0)
+        by_job = []
+        for number, job in enumerate(plan.jobs()):
+            told = partial(tell, job, made)
+            told(0)
+            with _room():
                 by_job.append(_explain(study, job, made, read, traced.get(number), told))
-            explained = zip(*by_job, strict=True)
-            predictions.extend(predict(study, made, read.any, TOP))
-        for each in group:
-            if isinstance(each, Unread):
-                cells.extend(_unread_cells(study, plan, each))
-            else:
-                cells.extend(next(explained))
-    progress(len(sources), len(sources), "")
-    return Comparison(tuple(cells), tuple(predictions), tuple(passes))
+        explained = zip(*by_job, strict=True)
+        predictions.extend(predict(study, made, read.any, TOP))
+    for each in group:
+        if isinstance(each, Unread):
+            cells.extend(_unread_cells(study, plan, each.name, each.error))
+        else:
+            cells.extend(next(explained))
+    return Comparison(tuple(cells), tuple(predictions))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Tell that the device has no memory left from all else that a framework raises."""
+    try:
+        yield
+    except Exception as error:
+        if not backend().is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError("the device ran out of memory") from error
+
+
+def _nothing_fits(
+    study: "Study", plan: Plan, group: Sequence["Picture | Unread"], error: OutOfMemoryError
+) -> Comparison:
+    """Not even one picture: its maps failed, the others' may not."""
+    told = OutOfMemoryError(
+        f"{error} with a single picture; expected room for one pass over the model. Free the "
+        "device, take fewer methods or classes at once, or take the device 'cpu'"
+    )
+    why = [each.error if isinstance(each, Unread) else told for each in group]
+    cells = (
+        cell
+        for each, reason in zip(group, why, strict=True)
+        for cell in _unread_cells(study, plan, each.name, reason)
+    )
+    return Comparison(tuple(cells))
 
 
 def _tell(
@@ -277,6 +360,7 @@ def _pass(
     return reading
 
 
+@_where_it_runs
 def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     """The classes of highest score for one picture."""
     made = _prepare(study, [as_picture(source)], 1)
@@ -285,6 +369,7 @@ def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     return prediction
 
 
+@_where_it_runs
 def read_gradients(
     study: "Study", source: PictureLike, wanted: Wanted, layer: Step
 ) -> tuple[GradientHistogram, GradientHistogram]:
@@ -321,7 +406,7 @@ def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterato
                 )
                 for i in order
             ),
-            warnings=study.warnings + check_picture(picture),
+            warnings=study.warnings + batch.warnings[number],
             preprocessing=study.input.preprocessing.name,
         )
 
@@ -368,7 +453,8 @@ def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
     missing = size - len(group)
     if missing:
         batch = np.pad(batch, [(0, missing)] + [(0, 0)] * 3)
-    return Batch(tuple(group), tuple(regions), pixels, backend().to_device(batch))
+    warnings = tuple(check_picture(picture) for picture in group)
+    return Batch(tuple(group), tuple(regions), pixels, backend().to_device(batch), warnings)
 
 
 @dataclass(frozen=True)
@@ -478,7 +564,7 @@ def _explain(
             logit=float(logits[number, target.index]),
             probability=float(probabilities[number, target.index]),
             warnings=study.warnings
-            + check_picture(picture)
+            + batch.warnings[number]
             + check_map(
                 made.maps[number],
                 by=f"{method.name!r} of {method.source}",
@@ -548,16 +634,16 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, NoneType)) else repr(value)
 
 
-def _unread_cells(study: "Study", plan: Plan, unread: Unread) -> Iterator[Failure]:
+def _unread_cells(study: "Study", plan: Plan, picture: str, error: XaiError) -> Iterator[Failure]:
     for job in plan.jobs():
         wanted = job.wanted
         yield Failure(
             model=study.name,
-            picture=unread.name,
+            picture=picture,
             method=job.method,
             layer=job.path,
             target=Target(wanted.code, study.classes.label(wanted.code), wanted.asked)
             if wanted.code >= 0
             else Target(wanted.code, None, wanted.asked),
-            error=unread.error,
+            error=error,
         )

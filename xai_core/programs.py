@@ -10,10 +10,10 @@ from xai_core.engines import Freezer, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
-from xai_core.probe import Probe, Reading
+from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.openvino import Inference
-from xai_core.surgery import Readout, Step
+from xai_core.surgery import Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
 from xai_core.typing import FloatArray, ScoreKind, Tensor
@@ -47,7 +47,7 @@ class Programs:
         self._probes: dict[Kind, Probe] = {}
         self._inferences: dict[str, Inference] = {}
         self._weights = freezer.weights
-        self._folding = Folding()
+        self._folding = Folding(backend().to_host)
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
         self._lock = threading.Lock()
@@ -96,19 +96,21 @@ class Programs:
     def _probe(self, needs: Needs, layers: Sequence[Step], rule: Rule, start: Step | None) -> Probe:
         readout = self._under(rule)
         frozen: Sequence[tuple[Any, FloatArray]] = ()
+        variables = variables_of(readout.graph)
         if self._weights != "read":
             kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
             readout = replace(readout, graph=self._folding(readout.graph, kept))
+            variables = self._folding.variables(readout.graph)
             if self._weights == "built in":
-                frozen = worth_building_in(self._folding.variables(readout.graph))
+                frozen = worth_building_in(variables)
         way = self._freezer.way
-        return Probe(readout, layers, needs, self._score, start, way=way, frozen=frozen)
+        return Probe(readout, layers, needs, self._score, start, way, variables, frozen)
 
     def _forget(self) -> None:
         """The model was handed out: what holds values of its weights goes."""
         self._weights = self._freezer.weights
         self._probes.clear()
-        self._folding = Folding()
+        self._folding = Folding(backend().to_host)
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, where that is worth it: see `Study.traced`."""

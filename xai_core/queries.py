@@ -8,7 +8,7 @@ from keras import ops
 from xai_core.evidence import QUERY_BATCH
 from xai_core.images import as_picture
 from xai_core.needs import Needs
-from xai_core.probe import AT_INPUT, Reading
+from xai_core.probe import AT_INPUT, Reading, backend
 from xai_core.surgery import Step
 from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
@@ -74,7 +74,7 @@ class Queries:
     def pictures(self, sources: Sequence[Any]) -> Tensor:
         """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""
         batch, _ = self._study.input.prepare([as_picture(each) for each in sources])
-        return ops.convert_to_tensor(batch)
+        return backend().to_device(batch)
 
     def black(self) -> Tensor:
         """What the model is fed for a black picture, (1, H, W, C)."""

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from xai_core.devices import choose_device
 from xai_core.disagreement import Disagreement
 from xai_core.engines import Engine, Freezer
 from xai_core.errors import LayerError, UsageError
@@ -31,7 +32,7 @@ from xai_core.planner import (
     read_gradients,
     run_plan,
 )
-from xai_core.probe import Reading
+from xai_core.probe import Reading, backend
 from xai_core.programs import Programs
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
@@ -82,6 +83,7 @@ class Study:
         fit: `crop` or `stretch`, for pictures of another shape; by default the family's.
         engine: How passes are run: `auto`, `eager`, `compiled`, `frozen`, `openvino` or
             `openvino-bf16`; see `xai_core.engines`.
+        device: One of `xai_core.devices()`; by default the first GPU, where there is one.
         registry: The plugins; by default all that are installed.
 
     Raises:
@@ -101,12 +103,15 @@ class Study:
         size: tuple[int, int] | None = None,
         fit: Fit | None = None,
         engine: Engine = "auto",
+        device: str | None = None,
         registry: Registry | None = None,
     ) -> None:
         if score not in ("logit", "probability"):
             raise UsageError(f"received score {score!r}; expected 'logit' or 'probability'")
         self.registry = Registry.discover() if registry is None else registry
-        self._loaded: LoadedModel = load_model(model, weights, self.registry)
+        self.device: str = choose_device(device)
+        with backend().on(self.device):
+            self._loaded: LoadedModel = load_model(model, weights, self.registry)
         graph = read_graph(self._loaded.model)
         self.adapter = _choose_adapter(adapter, graph, self.registry)
         self.input: Input = choose_input(
@@ -133,7 +138,7 @@ class Study:
     @cached_property
     def black(self) -> Tensor:
         """What the model is fed for a black picture, (1, H, W, C)."""
-        return keras.ops.convert_to_tensor(self.input.black())
+        return backend().to_device(self.input.black())
 
     @property
     def model(self) -> keras.Model:
@@ -407,6 +412,8 @@ class Study:
             "fit": self.input.fit,
             "input_dtype": self.input.dtype,
             "engine": self.engine,
+            "backend": keras.backend.backend(),
+            "device": self.device,
             "labels": list(self.classes.names or ()) if self._has_own_labels else None,
             "versions": _versions(),
         }

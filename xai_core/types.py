@@ -393,6 +393,8 @@ class Comparison:
     """What each model predicts for each picture."""
     passes: tuple[Pass, ...] = ()
     """The runs of the models that it took."""
+    notices: tuple[str, ...] = ()
+    """What was not done as it was asked for: smaller batches, where memory ran out."""
 
     def select(
         self,
@@ -427,7 +429,7 @@ class Comparison:
             if (model is None or each.model == model)
             and (picture is None or each.picture.name == picture)
         )
-        return Comparison(cells, predictions, self.passes)
+        return Comparison(cells, predictions, self.passes, self.notices)
 
     def __getitem__(self, key: Any) -> Explanation:
         """The one map of a method for a target, by index, name, or the words it was asked in.

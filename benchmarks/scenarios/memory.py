@@ -38,6 +38,7 @@ def measure(bench: Bench, model: str, batch: int) -> tuple[Measurement, ...]:
     """One process for each."""
     spec = bench.spec(model)
     found = []
+    bench.apart("save", spec)
     tasks = [each for each in _TASKS if each[0] in bench.extent.peaks]
     for number, (what, task, options, against) in enumerate(tasks):
         bench.tell(number, len(tasks), what)

@@ -1,7 +1,7 @@
 """What a call takes beyond the compiled program: reading, preparing, checking, keeping records."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -63,8 +63,8 @@ def stopwatch() -> Iterator[Watch]:
     module, watch = backend(), Watch()
     compiled = module.compiled
 
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-        program = compiled(function)
+    def timed(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Callable[..., Any]:
+        program = compiled(function, variables)
 
         def run(*arguments: Any) -> Any:
             started = time.perf_counter()

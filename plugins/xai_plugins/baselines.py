@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from keras import ops, random
+import numpy as np
+from keras import ops
 
 from xai_core import Evidence
 from xai_core.typing import Tensor
@@ -29,7 +30,8 @@ def _blurred(evidence: Evidence, _: int) -> Tensor:
 def _random(evidence: Evidence, seed: int) -> Tensor:
     """Uniform noise over the picture's range, the same for every picture but for that."""
     inputs = evidence.inputs
-    noise = random.uniform((1, *inputs.shape[1:]), seed=seed, dtype=inputs.dtype)
+    drawn = np.random.default_rng(seed).uniform(size=(1, *inputs.shape[1:]))
+    noise = ops.convert_to_tensor(drawn, dtype=inputs.dtype)
     low = ops.min(inputs, axis=(1, 2, 3), keepdims=True)
     return low + noise * (ops.max(inputs, axis=(1, 2, 3), keepdims=True) - low)
 

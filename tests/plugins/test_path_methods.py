@@ -118,7 +118,7 @@ def test_the_three_pools_agree_with_their_definitions(smooth, picture):
 
     model, study = smooth
     x = picture[None] / 255.0
-    noise = keras.random.normal((40, *SIZE, 3), seed=0, dtype="float64").numpy()
+    noise = np.random.default_rng(0).standard_normal((40, *SIZE, 3))
     points = tf.constant(x + 0.2 * (x.max() - x.min()) * noise)
     with tf.GradientTape() as tape:
         tape.watch(points)
@@ -296,7 +296,7 @@ def test_of_a_method_that_asks_itself_the_maps_of_the_copies_are_pooled(smooth, 
     assert SmoothGrad(samples=2, of=path).queries == 2 * (4 + 1) == still.facts["queries"]
     assert still.method.signed
     # By hand: the maps of three noisy copies, each complete, one after the other.
-    noise = np.asarray(keras.random.normal((3, *SIZE, 3), seed=7, dtype="float64"))
+    noise = np.random.default_rng(7).standard_normal((3, *SIZE, 3))
     x = picture / 255
     maps = []
     for each in noise:

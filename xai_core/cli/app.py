@@ -99,6 +99,8 @@ def explain(
         ),
     ] = None,
     json: o.Json = False,
+    device: o.Device = None,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Show where the model sees a class in a picture.
@@ -131,6 +133,7 @@ def explain(
         size=size,
         fit=fit,
         engine=engine or o.engine_for(methods),
+        device=device,
         registry=registry,
     )
     with output.status(f"explaining by {method}"):
@@ -181,6 +184,8 @@ def predict(
         ),
     ] = None,
     json: o.Json = False,
+    device: o.Device = None,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Show what the model sees: the classes of highest score."""
@@ -198,6 +203,7 @@ def predict(
         size=size,
         fit=fit,
         engine="eager",
+        device=device,
     )
     with output.status("predicting"):
         prediction = study.predict(source, top=top)
@@ -251,6 +257,8 @@ def gradients(
         ),
     ] = None,
     json: o.Json = False,
+    device: o.Device = None,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Show how large the gradients of a score are, at the layer and at the input."""
@@ -271,6 +279,7 @@ def gradients(
         size=size,
         fit=fit,
         engine="eager",
+        device=device,
     )
     with output.status("differentiating"):
         found = study.gradients(source, target)
@@ -299,6 +308,7 @@ def layers(
     adapter: o.Adapter = None,
     size: o.Size = None,
     json: o.Json = False,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """List the layers of a model, and which can be explained at.
@@ -350,6 +360,7 @@ def demo(
         str, typer.Option("--out", metavar="FILE", help="Where to write the figure.")
     ] = "xai-demo.png",
     json: o.Json = False,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Try it: a cat over a cup of coffee, explained offline."""

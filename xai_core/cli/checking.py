@@ -23,6 +23,7 @@ def check(
     ],
     set_: o.Set = None,
     json: o.Json = False,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Hold an explainer or an adapter to the laws that it is under.

@@ -102,6 +102,8 @@ def compare(
         ),
     ] = None,
     json: o.Json = False,
+    device: o.Device = None,
+    __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
     """Compare methods, classes, layers, pictures and models.
@@ -124,6 +126,7 @@ def compare(
         "size": size,
         "fit": fit,
         "engine": engine or "auto",
+        "device": device,
     }
     if expect is not None:
         if len(pictures) > 1 or len(chosen) > 1:

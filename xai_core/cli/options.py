@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from xai_core.backends import choose
 from xai_core.cli import output
 from xai_core.errors import ParameterError, UsageError
 
@@ -106,6 +107,30 @@ Engine: TypeAlias = Annotated[
         "--engine",
         help="How the model is run: openvino and openvino-bf16 (an extra) are fastest on a CPU. "
         "By default eager for a single map, else auto.",
+    ),
+]
+
+
+def _choose_backend(name: str | None) -> str | None:
+    if name is not None:
+        choose(name)
+    return name
+
+
+Backend: TypeAlias = Annotated[
+    Literal["tensorflow", "jax", "torch"] | None,
+    typer.Option(
+        "--backend",
+        callback=_choose_backend,
+        help="What Keras runs on; jax and torch are extras. By default as KERAS_BACKEND says.",
+    ),
+]
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="cpu|gpu|gpu:N",
+        help="Where the model runs. By default on the first GPU, where there is one.",
     ),
 ]
 ColourMap: TypeAlias = Annotated[

@@ -15,7 +15,7 @@ from typing import TextIO
 from xai_core.cli import output
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-_LIBRARIES = ("absl", "h5py", "keras", "matplotlib", "tensorflow")
+_LIBRARIES = ("absl", "h5py", "jax", "keras", "matplotlib", "tensorflow", "torch")
 
 
 def debugging() -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,8 +135,9 @@ def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
 
 
 def warned(comparison: "Comparison") -> Iterator[tuple[str, str]]:
-    """Every warning once, however many maps it is about."""
-    return warning_rows(dict.fromkeys(warning for each in comparison for warning in each.warnings))
+    """Every warning once, however many maps it is about, and what was not done as asked."""
+    once = dict.fromkeys(warning for each in comparison for warning in each.warnings)
+    return chain(warning_rows(once), (("note", notice) for notice in comparison.notices))
 
 
 def warning_rows(warnings: Iterable["MapWarning"]) -> Iterator[tuple[str, str]]:
@@ -149,6 +150,7 @@ def compared_as_json(comparison: "Comparison", path: Path) -> dict[str, Any]:
     return {
         "predictions": [each.as_dict() for each in comparison.predictions],
         "explanations": comparison.provenance,
+        "notices": list(comparison.notices),
         "failures": [
             {
                 "model": each.model,

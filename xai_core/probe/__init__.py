@@ -15,14 +15,12 @@ from typing import Any, Literal, TypeAlias
 import keras
 from keras import ops
 
+from xai_core.backends import BACKENDS, VARIABLE
 from xai_core.errors import XaiError
 from xai_core.needs import Needs
 from xai_core.probe.pullback import Pullback
 from xai_core.surgery import Readout, Step, widen
 from xai_core.typing import FloatArray, ScoreKind, Tensor
-
-BACKENDS = ("tensorflow",)
-"""The backends that have a module here."""
 
 _HALF_PRECISION_SEED = 32.0
 """Gradients in float16 are carried back from this instead of 1 and divided by it after,
@@ -41,7 +39,7 @@ def backend() -> ModuleType:
     if name not in BACKENDS:
         raise XaiError(
             f"Keras runs on the backend {name!r}; expected one of {', '.join(BACKENDS)}: "
-            "set KERAS_BACKEND to it before Keras is first imported"
+            f"set {VARIABLE} to it before Keras is first imported"
         )
     return importlib.import_module(f"xai_core.probe.{name}")
 
@@ -100,6 +98,7 @@ class Probe:
         start: The layer whose activations are given in place of pictures: the head alone
             is run.
         way: How the pass is run.
+        variables: All that the graph reads.
         frozen: Variables, and the values to build into the program in their place; the compiler
             then merges and lays out what it could not while they may change.
     """
@@ -112,6 +111,7 @@ class Probe:
         score: ScoreKind,
         start: Step | None = None,
         way: Way = "compiled",
+        variables: Sequence[Any] = (),
         frozen: Sequence[tuple[Any, FloatArray]] = (),
     ) -> None:
         self._frozen = frozen
@@ -123,9 +123,13 @@ class Probe:
         self._needs = needs
         self._score = score
         self._seed = seed_of(readout)
-        self._pass: Callable[..., Any] = (
-            self._backend.compiled(self._trace) if way == "compiled" else self._trace
-        )
+        built_in = {id(each) for each, _ in frozen}
+        read = [each for each in variables if id(each) not in built_in]
+        made: Mapping[Way, Callable[..., Any]] = {
+            "compiled": self._backend.compiled,
+            "eager": self._backend.eager,
+        }
+        self._pass = made[way](self._trace, read)
 
     @property
     def is_frozen(self) -> bool:
@@ -159,9 +163,10 @@ class Probe:
             return 0
         return 1 if Needs.ACTIVATION_GRADIENTS in self._needs else len(self._stops)
 
-    def _trace(self, images: Tensor, wanted: Tensor) -> dict[str, Any]:
-        wanted = ops.convert_to_tensor(wanted, "int32")
-        constants = [(each, ops.convert_to_tensor(values)) for each, values in self._frozen]
+    def _trace(self, weights: Constants, images: Tensor, wanted: Tensor) -> dict[str, Any]:
+        wanted = ops.cast(wanted, "int32")
+        built_in = [(each, ops.convert_to_tensor(values)) for each, values in self._frozen]
+        constants = [*weights, *built_in]
         at = self._enter(images)
         links: list[Pullback] = []
         activations = {}

@@ -5,8 +5,8 @@ from typing import Any
 
 from keras import ops
 
-from xai_core.probe import backend, seed_of
-from xai_core.surgery import Readout, widen
+from xai_core.probe import Constants, backend, seed_of
+from xai_core.surgery import Readout, variables_of, widen
 from xai_core.surgery.biases import bias_of, biased_steps, with_offsets
 from xai_core.typing import ScoreKind, Tensor
 
@@ -25,14 +25,14 @@ class BiasTerms:
     def __init__(self, readout: Readout, score: ScoreKind) -> None:
         self._readout = readout
         self._score = score
-        self._pass = backend().compiled(self._trace)
+        self._pass = backend().compiled(self._trace, variables_of(readout.graph))
 
     def __call__(self, images: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
         """By layer, b dS/db (N, ..., K), at images (N, H, W, C) for targets (N,)."""
         found: Mapping[str, Tensor] = self._pass(images, targets)
         return found
 
-    def _trace(self, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def _trace(self, weights: Constants, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         graph = self._readout.graph
         steps = {step.path: step for step in biased_steps(graph)}
         count = images.shape[0]
@@ -43,7 +43,7 @@ class BiasTerms:
 
         def score_of(offsets: Any) -> Tensor:
             shifted = with_offsets(graph, offsets)
-            output = shifted.run({graph.input: images}, [graph.output])[graph.output]
+            output = shifted.run({graph.input: images}, [graph.output], weights)[graph.output]
             scores = self._readout.logits(output)
             if self._score == "probability":
                 scores = self._readout.probabilities(scores)
@@ -53,6 +53,6 @@ class BiasTerms:
         seed = seed_of(self._readout)
         gradients = back(seed * ops.ones_like(scores))
         return {
-            path: widen(gradients[path]) / seed * widen(bias_of(graph, step))
+            path: widen(gradients[path]) / seed * widen(bias_of(graph, step, weights))
             for path, step in steps.items()
         }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -20,6 +21,12 @@ def openvino() -> ModuleType:
     Raises:
         UsageError: it is not installed, or Keras runs on another backend than TensorFlow.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"the engine 'openvino' reads programs of TensorFlow, and Keras runs on the backend "
+            f"{keras.backend.backend()!r}; expected tensorflow: set KERAS_BACKEND (--backend) to "
+            "it, or take another engine"
+        )
     try:
         import openvino as package
     except ImportError as error:

@@ -1,10 +1,12 @@
 """What the probe asks of TensorFlow."""
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,13 +14,25 @@ from xai_core.probe.pullback import Pullback
 from xai_core.typing import Tensor
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of tensors, once for each shape that it is called with.
+@contextmanager
+def precise() -> Iterator[None]:
+    """Nothing to do: whether float32 may be TF32 on a GPU is set for the whole process."""
+    yield
+
+
+def eager(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Callable[..., Any]:
+    """A function of weights and tensors, run as Python."""
+    return partial(function, ())
+
+
+def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Callable[..., Any]:
+    """Compile a function of weights and tensors, once for each shape that it is called with.
 
     The programs are kept here, not by TensorFlow, which looks them up more slowly and
-    logs a warning when one function of ours is compiled for a few models in a row.
+    logs a warning when one function of ours is compiled for a few models in a row. They read
+    the variables whenever they run, so that nothing need stand in their place.
     """
-    traced = tf.function(function, autograph=False)
+    traced = tf.function(partial(function, ()), autograph=False)
     programs: dict[tuple[tuple[tuple[int, ...], str], ...], Callable[..., Any]] = {}
     lock = threading.Lock()
 
@@ -63,6 +77,23 @@ def pullback(function: Callable[[Tensor], Tensor], argument: Tensor) -> Pullback
         return tf.stack([back(each) for each in tf.unstack(gradients)])
 
     return Pullback(value, back, together)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device has no memory left."""
+    return isinstance(error, tf.errors.ResourceExhaustedError)
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that models can run on, as Keras names them: `cpu:0`, `gpu:0`."""
+    found = tf.config.list_logical_devices()
+    return tuple(each.name.removeprefix("/device:").lower() for each in found)
+
+
+def on(device: str) -> AbstractContextManager[Any]:
+    """Where tensors and weights are made: a device as `devices` names it."""
+    scope: AbstractContextManager[Any] = keras.device(device)
+    return scope
 
 
 def to_device(array: np.ndarray[Any, Any]) -> Tensor:

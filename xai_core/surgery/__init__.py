@@ -11,7 +11,7 @@ from xai_core.surgery.cuts import (
     resolve_layer,
     stride,
 )
-from xai_core.surgery.graph import Graph, Step, read_graph
+from xai_core.surgery.graph import Graph, Step, read_graph, variables_of
 from xai_core.surgery.readout import Readout, read_out, widen
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "read_out",
     "resolve_layer",
     "stride",
+    "variables_of",
     "widen",
 ]

@@ -1,6 +1,6 @@
 """What a model adds where its input is nothing: its biases, each at the layer that has it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,11 +48,17 @@ def biased_steps(graph: Graph) -> Iterator[Step]:
             yield step
 
 
-def bias_of(graph: Graph, step: Step) -> Tensor:
-    """What a step makes of nothing, before its activation: (1, ..., K)."""
+def bias_of(graph: Graph, step: Step, weights: Sequence[tuple[Any, Tensor]] = ()) -> Tensor:
+    """What a step makes of nothing, before its activation: (1, ..., K).
+
+    Args:
+        graph: The model.
+        step: One of its steps.
+        weights: Variables, and what stands in the place of each.
+    """
     linear, _ = _taken_apart(step.operation)
     nothing = ops.zeros((1, *graph.shapes[step.inputs[0]][1:]), linear.compute_dtype)
-    with keras.StatelessScope(collect_losses=True, initialize_variables=False):
+    with keras.StatelessScope(weights, collect_losses=True, initialize_variables=False):
         return linear(nothing, training=False)
 
 

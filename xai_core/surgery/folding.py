@@ -58,9 +58,13 @@ class Folding:
     """Folds the normalisations of one model. What was folded once is kept.
 
     The values are those that the weights have then: it is for models that no one changes.
+
+    Args:
+        to_host: Reads a tensor.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, to_host: Callable[[Tensor], FloatArray]) -> None:
+        self._to_host = to_host
         self._pairs: dict[str, _Pair] = {}
 
     def __call__(self, graph: Graph, kept: Collection[int]) -> Graph:
@@ -81,7 +85,7 @@ class Folding:
             if readers[between] > 1 or between in kept or between == graph.output:
                 continue
             if step.path not in self._pairs:
-                self._pairs[step.path] = _fold(before.operation, step.operation)
+                self._pairs[step.path] = _fold(before.operation, step.operation, self._to_host)
             stand_in = self._pairs[step.path].stand_in
             changed[before.path] = replace(before, operation=stand_in)
             changed[step.path] = replace(step, operation=_passes_on)
@@ -120,12 +124,12 @@ def _fits(convolution: Step, normalisation: Step) -> bool:
     )
 
 
-def _fold(conv: Any, norm: Any) -> _Pair:
+def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pair:
     name, scaled = _KERNELS[type(conv)]
     kernel = getattr(conv, name)
 
     def wide(variable: Any) -> FloatArray:
-        return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
+        return np.asarray(to_host(variable.value), np.float64)
 
     scale = 1 / np.sqrt(wide(norm.moving_variance) + norm.epsilon)
     shift = -wide(norm.moving_mean)

@@ -200,6 +200,11 @@ class Graph:
         return self.shapes[step.outputs[0]]
 
 
+def variables_of(graph: Graph) -> Sequence[Any]:
+    """Every variable that the steps of a graph hold, each once."""
+    return list({id(each): each for step in graph.steps for each in step.weights}.values())
+
+
 def read_graph(model: keras.Model) -> Graph:
     """Read a model as one flat graph on its own layers.
 

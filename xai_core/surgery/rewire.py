@@ -81,9 +81,9 @@ def _ruled(rectifier: Callable[[Tensor], Tensor], rule: Rule) -> Callable[[Tenso
     def ruled(x: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         y = rectifier(x)
 
-        def back(*upstream: Tensor, **named: Tensor) -> Tensor:
-            (gradient,) = upstream or (named["upstream"],)
-            return passes(x, y, gradient)
+        def back(*given: Tensor, upstream: Tensor | None = None) -> Tensor:
+            # On torch, Keras gives the arguments of the function first, and names the gradient.
+            return passes(x, y, given[-1] if upstream is None else upstream)
 
         return y, back
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from xai_core.errors import XaiError
+from xai_core.probe import backend
 from xai_core.testing.findings import Finding
 
 
@@ -55,7 +56,8 @@ class Check(Generic[T]):
         tried.used.clear()
         cause: BaseException | None = None
         try:
-            found = next(self.breaches(tried), "")
+            with backend().precise():
+                found = next(self.breaches(tried), "")
             breach = found if isinstance(found, Breach) else Breach(found)
             cause = breach.error
         except Exception as error:  # noqa: BLE001 - it is the plugin's code that runs

@@ -15,6 +15,7 @@ from xai_core.images import Fit
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.needs import Needs
 from xai_core.preprocessing import Preprocessing
+from xai_core.probe import backend
 from xai_core.study import Study
 from xai_core.surgery import FeatureLayer, Graph, deepest_per_resolution, stride
 from xai_core.surgery.rewire import Rule
@@ -104,13 +105,13 @@ class Bench:
 
     def scores(self, images: FloatArray) -> FloatArray:
         """Logits (N, classes) of what is fed, (N, H, W, C)."""
-        return np.asarray(keras.ops.convert_to_numpy(self._logits(images)))
+        return np.asarray(backend().to_host(self._logits(images)))
 
     def features(self, number: int) -> FloatArray:
         """The activations of the layer before the head or its pooling, (h, w, K)."""
         layer = self.model.get_layer(FEATURES)
         found = keras.Model(self.model.inputs[0], layer.output)(self.fed(number))
-        features: FloatArray = np.asarray(keras.ops.convert_to_numpy(found))[0]
+        features: FloatArray = np.asarray(backend().to_host(found))[0]
         return features
 
     def head(self) -> tuple[FloatArray, FloatArray]:

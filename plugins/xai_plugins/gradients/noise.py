@@ -4,7 +4,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from keras import ops, random
+import numpy as np
+from keras import ops
 
 from xai_core import Attribution, Evidence, Explainer, Needs, Rule
 from xai_core.errors import ParameterError
@@ -67,10 +68,10 @@ class NoisyGradients(Explainer):
         reach = ops.max(inputs, axis=(1, 2, 3), keepdims=True)
         reach = (reach - ops.min(inputs, axis=(1, 2, 3), keepdims=True))[:, None]
         # The same noise for every picture but for its scale: a map depends on no neighbour.
-        noise = random.normal((self.samples, *inputs.shape[1:]), seed=self.seed, dtype=inputs.dtype)
+        generator = np.random.default_rng(self.seed)
         room = evidence.room if self.of.needs is Needs.INPUT_GRADIENTS else 1
         parts = (
-            inputs[:, None] + self.sigma * reach * noise[None, first : first + room]
+            inputs[:, None] + self.sigma * reach * self._noise(generator, room, first, inputs)
             for first in range(0, self.samples, room)
         )
         if self.of.needs is Needs.INPUT_GRADIENTS:
@@ -79,6 +80,11 @@ class NoisyGradients(Explainer):
             )
             return self.of.explain(evidence.reading({Needs.INPUT_GRADIENTS: pooled}))
         return self.pool(ops.stack([self._explained(evidence, each) for each in parts], axis=1))
+
+    def _noise(self, generator: np.random.Generator, room: int, first: int, like: Tensor) -> Tensor:
+        """The next copies' noise, (1, copies, H, W, C): by NumPy, so that it is every backend's."""
+        shape = (1, min(room, self.samples - first), *like.shape[1:])
+        return ops.convert_to_tensor(generator.standard_normal(shape), dtype=like.dtype)
 
     def _explained(self, evidence: Evidence, copies: Tensor) -> Tensor:
         """The maps of one noisy copy of each picture, (N, 1, H, W, C)."""

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from xai_core import Study
+from xai_core.probe import backend
 from xai_core.surgery import read_graph
 from xai_core.surgery.folding import Folding
 
@@ -84,7 +85,7 @@ def output(graph, images):
 
 def folded(model, kept=()):
     graph = read_graph(model)
-    folding = Folding()
+    folding = Folding(backend().to_host)
     return graph, folding(graph, kept), folding
 
 
@@ -165,7 +166,7 @@ def test_what_something_else_reads_is_left_alone():
 def test_what_is_read_from_outside_is_left_alone():
     model = around(layers.Conv2D(5, 3, name="conv"), layers.BatchNormalization(), dtype="float32")
     graph = read_graph(model)
-    folding = Folding()
+    folding = Folding(backend().to_host)
     kept = graph.step("conv").outputs[0]
     assert changed(graph, folding(graph, {kept})) == []
     assert len(changed(graph, folding(graph, {graph.output}))) == 2

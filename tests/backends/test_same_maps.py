@@ -1,0 +1,156 @@
+"""TensorFlow, JAX and torch make the same maps, of every method, on the kit's models and others.
+
+Each backend runs in a process of its own, see `maps.py`, on the same weights and pictures.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WORKER = Path(__file__).with_name("maps.py")
+OTHERS = ("jax", "torch")
+CAM = {
+    "grad-cam",
+    "grad-cam++",
+    "hirescam",
+    "layercam",
+    "layercam-fused",
+    "xgrad-cam",
+    "eigen-cam",
+    "eigen-grad-cam",
+}
+DAMPED = {"resnet50": "_3_bn", "xception": "_sepconv3_bn"}
+
+
+def worker():
+    """The worker as a module: its models are built here to learn the shapes of their weights."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("maps", WORKER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def weights(model, damped):
+    """He-normal kernels, branches that add little to their shortcuts, and the rest as it is.
+
+    Networks of full branches amplify every rounding.
+    """
+    draw = np.random.default_rng(1)
+    made = []
+    for variable in model.weights:
+        layer, _, name = variable.path.rpartition("/")
+        if len(variable.shape) > 1:
+            fan_in = np.prod(variable.shape[: 2 if "depthwise" in name else -1])
+            kernel = draw.standard_normal(variable.shape, np.float32)
+            made.append(kernel * np.float32((2 / fan_in) ** 0.5))
+        elif name == "gamma" and damped and layer.endswith(damped):
+            made.append(np.full(variable.shape, 0.3, np.float32))
+        else:
+            made.append(np.asarray(variable.value, np.float32))
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("maps")
+    maps = worker()
+    for name in maps.APPLICATIONS:
+        model = maps.build(name, "float32")
+        np.savez(made / f"{name}.npz", *weights(model, DAMPED.get(name)))
+    return made
+
+
+def run(folder, backend, dtype):
+    """What a backend makes; None where it is not installed."""
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    path = folder / f"{backend}-{dtype}.npz"
+    if not path.exists():
+        # JAX makes no float64 array, not even for a model's weights, unless it is told to.
+        precision = {"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}
+        done = subprocess.run(
+            [sys.executable, WORKER, folder, dtype],
+            env={**os.environ, "KERAS_BACKEND": backend, **precision},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(path) as kept:
+        return {key: kept[key] for key in kept.files}
+
+
+@pytest.fixture(scope="module")
+def tensorflow(folder):
+    known = {}
+
+    def found(dtype):
+        if dtype not in known:
+            known[dtype] = run(folder, "tensorflow", dtype)
+        return known[dtype]
+
+    return found
+
+
+def deviation(found, expected):
+    """The largest difference, in units of the map's largest magnitude."""
+    peak = np.abs(expected).max()
+    return np.abs(found.astype(np.float64) - expected).max() / (peak or 1)
+
+
+def ours(found):
+    return {key: value for key, value in found.items() if key.count("|") == 3}
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_in_float64_all_maps_are_the_same(folder, tensorflow, backend):
+    expected, found = tensorflow("float64"), run(folder, backend, "float64")
+    assert set(found) == set(expected)
+    off = {}
+    for key, map_ in ours(expected).items():
+        assert map_.dtype == found[key].dtype == np.float64, key
+        off[key] = deviation(found[key], map_)
+        if f"{key}|score" in expected:
+            np.testing.assert_allclose(found[f"{key}|score"], expected[f"{key}|score"], rtol=1e-9)
+    assert {key: each for key, each in off.items() if each > 1e-9} == {}
+    assert len(off) > 500
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_in_float32_class_activation_maps_are_the_same(folder, tensorflow, backend):
+    expected, found = tensorflow("float32"), run(folder, backend, "float32")
+    assert set(found) == set(expected)
+    off = {
+        key: deviation(found[key], map_)
+        for key, map_ in ours(expected).items()
+        if key.split("|")[1] in CAM
+    }
+    assert {key: each for key, each in off.items() if each > 1e-5} == {}
+    assert len(off) > 100
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_in_float32_input_gradients_are_no_further_from_float64_than_tensorflows(
+    folder, tensorflow, backend
+):
+    exact, plain, found = (
+        tensorflow("float64"),
+        tensorflow("float32"),
+        run(folder, backend, "float32"),
+    )
+    off = {"tensorflow": [], backend: []}
+    for key, map_ in ours(plain).items():
+        if key.split("|")[1] in ("saliency", "gradient-x-input"):
+            off["tensorflow"].append(deviation(map_, exact[key]))
+            off[backend].append(deviation(found[key], exact[key]))
+    # Which ReLU flips differs: the worst and the middle of some maps, with room for another order.
+    assert len(off[backend]) >= 32
+    for measure in (np.max, np.median):
+        assert measure(off[backend]) <= 2 * measure(off["tensorflow"]) + 1e-6, off

@@ -1,0 +1,104 @@
+"""What the probe asks of torch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+from xai_core.probe.pullback import Pullback
+from xai_core.typing import Tensor
+
+
+@contextmanager
+def precise() -> Iterator[None]:
+    """Float32 is float32, also where the device would rather multiply in less."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def eager(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Callable[..., Any]:
+    """A function of weights and tensors, recorded for a way back only where it asks for one.
+
+    The weights are taken out of the record, which would otherwise hold what their gradients
+    need.
+    """
+
+    def run(*arguments: Tensor) -> Any:
+        with torch.no_grad():
+            weights = [(each, each.value.detach()) for each in variables]
+            return function(weights, *map(_as_tensor, arguments))
+
+    return run
+
+
+compiled = eager
+"""There is nothing to wait for: torch's own compiler takes a minute, and gains little here."""
+
+
+def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
+    """A function's value, and what carries gradients by the value back to the argument."""
+    given = [each.detach().requires_grad_() for each in keras.tree.flatten(argument)]
+    with torch.enable_grad():
+        value = function(keras.tree.pack_sequence_as(argument, given))
+
+    def back(gradient: Tensor) -> Any:
+        return _gradients(gradient)
+
+    def together(gradients: Tensor) -> Any:
+        return torch.stack([back(each) for each in gradients])
+
+    def _gradients(gradient: Tensor) -> Any:
+        found = (
+            torch.autograd.grad(value, given, gradient, retain_graph=True, allow_unused=True)
+            if value.requires_grad
+            else [None] * len(given)
+        )
+        filled = [
+            torch.zeros_like(each) if one is None else one
+            for each, one in zip(given, found, strict=True)
+        ]
+        return keras.tree.pack_sequence_as(argument, filled)
+
+    return Pullback(value.detach(), back, together)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that models can run on, as Keras names them: `cpu:0`, `gpu:0`."""
+    return ("cpu:0", *(f"gpu:{number}" for number in range(torch.cuda.device_count())))
+
+
+def on(device: str) -> AbstractContextManager[Any]:
+    """Where tensors and weights are made: a device as `devices` names it.
+
+    A plain `cpu`: what is on `cpu:0` Keras takes to be elsewhere, and copies.
+    """
+    name = "cpu" if device.startswith("cpu") else device.replace("gpu", "cuda")
+    scope: AbstractContextManager[Any] = keras.device(name)
+    return scope
+
+
+def to_device(array: np.ndarray[Any, Any]) -> Tensor:
+    """A copy of the array as a tensor."""
+    return keras.ops.convert_to_tensor(np.array(array))
+
+
+def to_host(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """The tensor as a NumPy array, waiting for it if need be."""
+    return np.asarray(tensor.detach().cpu() if isinstance(tensor, torch.Tensor) else tensor)
+
+
+def _as_tensor(argument: Any) -> Tensor:
+    return argument if isinstance(argument, torch.Tensor) else to_device(argument)
