@@ -18,6 +18,7 @@ from xai_core import Study
 from xai_core.probe import backend
 from xai_core.registry import Plugin, Registry, Source
 from xai_core.testing.models import EVERYDAY, TINY_MODELS
+from xai_core.types import Failure
 
 REGISTRY = Registry([Plugin(Source("xai-core", "0"), xai_plugins)])
 APPLICATIONS = {
@@ -100,11 +101,11 @@ def main(folder, dtype):
         methods = every_method() if is_tiny else without_questions()
         seen = pictures(study.input.size, study.input.channels)
         for cell in study.compare(seen, methods, TARGETS).cells:
-            number = [each.tobytes() for each in seen].index(cell.picture.pixels.tobytes())
-            key = "|".join([name, cell.method.name, str(cell.target.index), str(number)])
-            error = getattr(cell, "error", None)
-            if error is not None:
-                found[f"{key}|error"] = np.array(str(error))
+            failed = isinstance(cell, Failure)
+            picture = cell.picture if failed else cell.picture.name
+            key = "|".join([name, cell.method.name, str(cell.target.index), picture])
+            if failed:
+                found[f"{key}|error"] = np.array(str(cell.error))
             else:
                 found[key] = cell.map
                 found[f"{key}|score"] = np.array(cell.score)

@@ -10,16 +10,21 @@ import keras
 import numpy as np
 
 from xai_core.probe.pullback import Pullback
+from xai_core.probe.wide import TABLE
 from xai_core.typing import Tensor
 
 
 @contextmanager
 def precise() -> Iterator[None]:
-    """Float32 is float32, also where the device would rather multiply in less, and float64 exists.
+    """Float32 is float32, also where the device would rather multiply in less, and float64 is too.
 
-    Without it, JAX makes float32 of float64 and says so in a warning.
+    Without it, JAX makes float32 of float64 and says so in a warning; Keras does without one.
     """
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+    with (
+        jax.enable_x64(True),
+        jax.default_matmul_precision("highest"),
+        TABLE.without_float64(),
+    ):
         yield
 
 

@@ -9,17 +9,22 @@ import numpy as np
 import torch
 
 from xai_core.probe.pullback import Pullback
+from xai_core.probe.wide import TABLE
 from xai_core.typing import Tensor
 
 
 @contextmanager
 def precise() -> Iterator[None]:
-    """Float32 is float32, also where the device would rather multiply in less."""
+    """Float32 is float32, also where the device would rather multiply in less, and float64 is too.
+
+    Keras would make float32 of float64.
+    """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = False
     try:
-        yield
+        with TABLE.without_float64():
+            yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 

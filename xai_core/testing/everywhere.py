@@ -198,9 +198,9 @@ def traceable(subject: Subject) -> Breaches:
     counted = Counted(explainer, Log(), runs)
     for number in (0, 1):
         (found,) = bench.compiled.compare([bench.pictures[number]], [counted], [1]).cells
-        if runs.count > 1:
-            reason = f": {type(runs.raised[0]).__name__}: {runs.raised[0]}" if runs.raised else ""
-            yield Breach(f"on {name} it could not be compiled{reason}", "raised")
+        for error in runs.raised:
+            told = f"on {name} it cannot be compiled: {type(error).__name__}: {error}"
+            yield Breach(told, "raised")
             return
         if isinstance(found, Explanation):
             told = difference(
