@@ -12,14 +12,15 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 DEMO_FIGURE := out/cat-over-coffee.png
+comma := ,
 PYTEST_ARGS ?= -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test backends check docs bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 	@mkdir -p $(dir $(DEMO_FIGURE))
@@ -27,6 +28,9 @@ demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 
 test: .venv/.ready ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+backends: .venv/.backends-ready ## hold JAX and torch to the maps that TensorFlow makes; some minutes
+	@$(BIN)/python -m pytest tests/backends
 
 check: .venv/.ready ## lint, format, types and import contracts
 	$(BIN)/ruff check .
@@ -71,6 +75,11 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 .venv/.docs-ready: .venv/.ready
 	@echo "Installing the documentation's tools into .venv"
 	@$(call install,docs)
+	@touch $@
+
+.venv/.backends-ready: .venv/.ready
+	@echo "Installing JAX and torch into .venv"
+	@$(call install,jax$(comma)torch)
 	@touch $@
 
 # Shows the large downloads, keeps the rest in .venv/install.log, prints all of it on failure.

@@ -12,7 +12,6 @@ from xai_core.backends import check
 
 if TYPE_CHECKING:
     from xai_core.across_models import compare
-    from xai_core.devices import devices
     from xai_core.disagreement import Disagreement
     from xai_core.discovery import explainer, list_adapters, list_explainers
     from xai_core.errors import XaiError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from xai_core.interfaces import Explainer, ModelAdapter
     from xai_core.laws import Law
     from xai_core.needs import Needs
+    from xai_core.placement import devices
     from xai_core.preprocessing import Preprocessing
     from xai_core.registry import Registry
     from xai_core.study import Study
@@ -48,7 +48,7 @@ _HOMES = {
     "Target": "types",
     "XaiError": "errors",
     "compare": "across_models",
-    "devices": "devices",
+    "devices": "placement",
     "explainer": "discovery",
     "hookimpl": "hookspecs",
     "list_adapters": "discovery",

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 from PIL import Image
 
-from xai_core.devices import choose_device
 from xai_core.disagreement import Disagreement
 from xai_core.engines import Engine, Freezer
 from xai_core.errors import LayerError, UsageError
@@ -24,6 +23,7 @@ from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
+from xai_core.placement import choose_device
 from xai_core.planner import (
     PictureLike,
     Plan,

@@ -148,7 +148,7 @@ def test_the_stopwatch_counts_what_is_spent_in_compiled_programs_alone(bench):
 
     compiled = backend().compiled
     with overhead.stopwatch() as watch:
-        program = backend().compiled(lambda x: x + 1)
+        program = backend().compiled(lambda weights, x: x + 1)
         assert watch.seconds == 0
         program(np.ones(3, np.float32))
         first = watch.seconds

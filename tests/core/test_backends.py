@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.resources import files
 
 import keras
 import pytest
@@ -71,8 +72,11 @@ def test_the_environment_is_held_to_what_there_is():
 @pytest.mark.parametrize("given", [["--backend", "theano"], []], ids=["option", "environment"])
 def test_on_the_command_line_it_is_an_error_without_a_traceback(given):
     environment = {} if given else {"KERAS_BACKEND": "theano"}
-    arguments = ["predict", "x.png", *given]
-    program = f"from xai_core.cli import main; import sys; sys.argv[1:] = {arguments!r}; main()"
+    picture = files("xai_core.demo").joinpath("chelsea.png")
+    arguments = ["predict", str(picture), *given]
+    program = (
+        f"import sys; from xai_core.cli import main; sys.argv[1:] = {arguments!r}; sys.exit(main())"
+    )
     done = python(program, **environment)
     assert done.returncode == 2
     assert "theano" in done.stderr

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from xai_core.backends import check
 from xai_core.cli import output
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -34,7 +35,12 @@ def set_up() -> None:
 
 
 def import_keras() -> None:
-    """Import Keras and its backend, and keep what they print meanwhile off the terminal."""
+    """Import Keras and its backend, and keep what they print meanwhile off the terminal.
+
+    Raises:
+        UsageError: the backend that the environment asks for cannot be had.
+    """
+    check()
     if debugging() or os.environ[_LEVEL] not in ("2", "3"):
         return
     with hold_stderr():

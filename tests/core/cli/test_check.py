@@ -150,7 +150,7 @@ def test_laws_that_were_not_tried_are_counted(xai):
     result = xai("check", "slipping")
     assert result.code == 1
     assert verdicts(result)["broken"] == ["maps"]
-    assert result.out.endswith("2 kept, 1 broken, 7 not tried until `maps` holds\n")
+    assert result.out.endswith("2 kept, 1 broken, 8 not tried until `maps` holds\n")
 
 
 def test_machines_get_the_laws_that_were_not_tried(xai):
@@ -158,7 +158,7 @@ def test_machines_get_the_laws_that_were_not_tried(xai):
     *kept, broken = checked["findings"]
     assert [each["untried"] for each in kept] == [[], []]
     assert broken["untried"] == [
-        *("queries", "repeat", "batch", "untouched", "relabel", "rule"),
+        *("queries", "repeat", "batch", "traceable", "untouched", "relabel", "rule"),
         "CONSTANT",
     ]
     line = Slipping.explain.__code__.co_firstlineno + 1

@@ -10,8 +10,8 @@ from keras import layers, ops
 
 import xai_core
 from xai_core import Explainer, Needs, Study
-from xai_core.devices import choose_device
 from xai_core.errors import OutOfMemoryError, UsageError
+from xai_core.placement import choose_device
 from xai_core.probe import backend
 
 SIZE = (10, 14)
