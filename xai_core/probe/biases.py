@@ -52,7 +52,9 @@ class BiasTerms:
         scores, back, _ = backend().pullback(score_of, nothing)
         seed = seed_of(self._readout)
         gradients = back(seed * ops.ones_like(scores))
+        biases = {path: widen(bias_of(graph, step, weights)) for path, step in steps.items()}
+        # The offsets are in the precision of the pictures, which may be another one.
         return {
-            path: widen(gradients[path]) / seed * widen(bias_of(graph, step, weights))
-            for path, step in steps.items()
+            path: ops.cast(widen(gradients[path]), bias.dtype) / seed * bias
+            for path, bias in biases.items()
         }

@@ -35,4 +35,5 @@ class GuidedGradCAM(Explainer):
         guided = ops.sum(evidence.input_gradients, axis=-1)
         coarse = GradCAM().explain(evidence)[..., None]
         fine = upsample(coarse, guided.shape[1:3])
-        return guided * fine[..., 0]
+        # The input may be in another precision than the layer.
+        return ops.cast(guided, fine.dtype) * fine[..., 0]

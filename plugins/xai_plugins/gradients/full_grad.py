@@ -43,7 +43,9 @@ class FullGrad(Explainer):
     def explain(self, evidence: Evidence) -> Attribution:
         """Add up the gradients by the input and by every bias."""
         inputs = evidence.inputs
-        terms = [inputs * evidence.input_gradients, *evidence.bias_terms().values()]
+        found = [inputs * evidence.input_gradients, *evidence.bias_terms().values()]
+        # The input may be in another precision than the layers.
+        terms = [ops.cast(term, evidence.score.dtype) for term in found]
         size = inputs.shape[1:3]
         maps = sum(self._psi(term, size) for term in terms if len(term.shape) == _SPATIAL)
         total = sum(ops.sum(term, axis=tuple(range(1, len(term.shape)))) for term in terms)
