@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -42,14 +43,29 @@ _UPRIGHT = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture as it was meant to be looked at; equal to another by its source, not its pixels."""
+    """A picture as it was meant to be looked at; equal to another by its name and its source."""
 
-    pixels: Pixels = field(repr=False, compare=False)  # (H, W, 3 or 1), 0..255, read-only
+    pixels: Pixels = field(repr=False)  # (H, W, 3 or 1), 0..255, read-only
     name: str
-    sha256: str  # of the file; of dtype, shape and values where there was no file
+    file_sha256: str | None  # None where there was no file
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, or else of the pixels: their dtype, shape and values."""
+        return self.file_sha256 or _array_hash(self.pixels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self._source == other._source
+
+    def __hash__(self) -> int:
+        return hash(self._source)
+
+    @property
+    def _source(self) -> tuple[str, str, tuple[str, ...]]:
+        return self.name, self.sha256, self.notes
 
 
 @dataclass(frozen=True)
@@ -71,11 +87,11 @@ def read_picture(source: str | os.PathLike[str] | Image.Image | NDArray[Any]) ->
     """Read a file, a PIL image or an RGB or grey array with values 0..255."""
     if isinstance(source, np.ndarray):
         pixels, notes = _check_array(source)
-        return _seal(pixels, "array", _array_hash(source), notes)
+        return _seal(pixels, "array", None, notes)
     if isinstance(source, Image.Image):
         with _as_picture_errors("The image"):
             pixels, notes = _decode(source, "The image")
-        return _seal(pixels, "image", _array_hash(pixels), notes)
+        return _seal(pixels, "image", None, notes)
     if isinstance(source, (str, os.PathLike)):
         path = Path(os.fsdecode(source))
         what = repr(str(path))
@@ -266,6 +282,9 @@ def _check_array(array: NDArray[Any]) -> tuple[Pixels, list[str]]:
             f"An array of {array.dtype} is not a picture; expected integers or floats in 0..255. "
             "Convert it first."
         )
+    shape = (*array.shape[:2], -1)
+    if array.dtype == np.uint8:  # nothing else fits into it
+        return np.array(array).reshape(shape), []
     low, high = array.min(), array.max()
     if not (np.isfinite(low) and np.isfinite(high)):  # NaN wins both min and max
         raise PictureError(
@@ -278,9 +297,6 @@ def _check_array(array: NDArray[Any]) -> tuple[Pixels, list[str]]:
         )
     ambiguous = array.dtype.kind == "f" and 0 < high <= 1
     notes = ["values lie in 0..1; expected 0..255"] if ambiguous else []
-    shape = (*array.shape[:2], -1)
-    if array.dtype == np.uint8:
-        return np.array(array, np.uint8).reshape(shape), notes
     return np.array(array, np.float32).reshape(shape), notes
 
 
@@ -296,7 +312,7 @@ def _check_size(width: int, height: int, what: str) -> None:
         )
 
 
-def _seal(pixels: Pixels, name: str, sha256: str, notes: list[str]) -> Picture:
+def _seal(pixels: Pixels, name: str, sha256: str | None, notes: list[str]) -> Picture:
     pixels.flags.writeable = False
     return Picture(pixels, name, sha256, tuple(notes))
 

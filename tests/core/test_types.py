@@ -261,7 +261,7 @@ def test_a_comparison_in_another_format(tmp_path, name):
 
 
 def grid() -> Comparison:
-    other = replace(explained().picture, name="dog.png", sha256="1")
+    other = replace(explained().picture, name="dog.png", file_sha256="1")
     predictions = tuple(
         Prediction(name, picture, (), (), "tf")
         for name in ("mine", "theirs")
