@@ -45,6 +45,12 @@ def _of(results: Results, group: str) -> list[Result]:
     return sorted(found, key=lambda each: -results.conditions(each)["threads"])
 
 
+def _case(results: Results, result: Result) -> str:
+    """What was measured and how: a bar for each."""
+    conditions = results.conditions(result)
+    return f"{result.case}, {_where(results, result)}, {conditions['engine']}"
+
+
 def _where(results: Results, result: Result) -> str:
     conditions = results.conditions(result)
     if conditions["device"] == "gpu":
@@ -63,7 +69,7 @@ def _ratios(results: Results) -> "Figure | None":
     if not found:
         return None
     figure, panels = _figure(12, 1.4 + 0.26 * len(found), len(bars))
-    labels = [f"{each.case}, {_where(results, each)}" for each in found]
+    labels = [_case(results, each) for each in found]
     for panel, bar in zip(panels, bars, strict=True):
         values = [_ratio(each, bar.what) for each in found]
         colours = [COLOURS[1] if bar.met_by(value) else COLOURS[0] for value in values]
@@ -194,7 +200,7 @@ def _memory(results: Results) -> "Figure | None":
         return None
     tasks = list(dict.fromkeys(each.what for result in found for each in result.measurements))
     figure, panels = _figure(12, 1.4 + 0.26 * len(found), len(tasks))
-    labels = [f"{each.case}, {_where(results, each)}" for each in found]
+    labels = [_case(results, each) for each in found]
     most = max(_peak(result, task) for result in found for task in tasks)
     for panel, task in zip(panels, tasks, strict=True):
         alone = all(each.against is None for result in found for each in _measured(result, task))

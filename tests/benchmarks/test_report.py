@@ -207,3 +207,16 @@ def test_curves_have_a_point_for_each_place(group, tmp_path):
         "Grad-CAM, 1 core": [[1, 1000], [4, 1000]],
     }
     assert list(write(Results(), tmp_path)) == [tmp_path / "report.markdown"]
+
+
+def test_each_engine_has_a_bar_of_its_own():
+    from benchmarks.report.plots import _ratios
+
+    found = results(core(key="a")).plus(
+        core(ratios=(1.0, 1.0, 1.0, 1.0, 1.0), key="b"), environment(engine="auto")
+    )
+    figure = _ratios(found)
+    panel = figure.axes[0]
+    labels = [each.get_text() for each in panel.get_yticklabels()]
+    assert labels == ["resnet50/batch-8, 1 core, frozen", "resnet50/batch-8, 1 core, auto"]
+    assert [bar.get_width() for bar in panel.patches] == pytest.approx([0.9, 1.0])
