@@ -45,7 +45,7 @@ def eager(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Callab
 
 
 compiled = eager
-"""There is nothing to wait for: torch's own compiler takes a minute, and gains little here."""
+"""Not compiled: what torch's own compiler would gain was not measured."""
 
 
 def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
