@@ -206,8 +206,8 @@ def run_plan(
             explained = _explain_batch(study, plan, group, size, passes, tell)
         except OutOfMemoryError as error:
             if size > 1:
+                notices.append(f"{error} with {size} pictures to a batch: went on with {size // 2}")
                 size //= 2
-                notices.append(f"{error} with {2 * size} pictures to a batch: went on with {size}")
                 continue
             explained = _nothing_fits(study, plan, group, error)
         cells.extend(explained.cells)

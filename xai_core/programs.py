@@ -37,7 +37,7 @@ class Programs:
     Args:
         readout: The model.
         score: Which score is read and differentiated.
-        freezer: Says which passes have the weights built in.
+        freezer: Says how programs come by the weights, and which explainers become programs.
     """
 
     def __init__(self, readout: Readout, score: ScoreKind, freezer: Freezer) -> None:
@@ -58,7 +58,7 @@ class Programs:
         return dict(self._probes)
 
     def hand_out(self) -> None:
-        """Someone else holds the model from now on: no more weights are built in."""
+        """Someone else holds the model from now on: its weights are read each time."""
         with self._lock:
             self._freezer.hand_out()
 

@@ -94,6 +94,14 @@ def test_where_memory_runs_out_the_batch_is_halved_and_that_is_told(study):
     assert plain.notices == ()
 
 
+def test_the_batch_that_did_not_fit_is_told_also_where_it_is_odd(study):
+    made = study.compare(pictures(5), [Large()], [0], batch=5)
+    assert not made.failures
+    assert made.notices == (
+        "the device ran out of memory with 5 pictures to a batch: went on with 2",
+    )
+
+
 def test_where_there_is_no_room_for_one_picture_its_maps_fail_and_nothing_is_lost(study):
     good, bad = pictures(2)
     bad[0, 0] = 250

@@ -55,12 +55,6 @@ def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
         value = function(keras.tree.pack_sequence_as(argument, given))
 
     def back(gradient: Tensor) -> Any:
-        return _gradients(gradient)
-
-    def together(gradients: Tensor) -> Any:
-        return torch.stack([back(each) for each in gradients])
-
-    def _gradients(gradient: Tensor) -> Any:
         found = (
             torch.autograd.grad(value, given, gradient, retain_graph=True, allow_unused=True)
             if value.requires_grad
@@ -71,6 +65,9 @@ def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
             for each, one in zip(given, found, strict=True)
         ]
         return keras.tree.pack_sequence_as(argument, filled)
+
+    def together(gradients: Tensor) -> Any:
+        return torch.stack([back(each) for each in gradients])
 
     return Pullback(value.detach(), back, together)
 
