@@ -50,7 +50,7 @@ def _save(bench: Bench, spec: Spec, _: Mapping[str, Any]) -> None:
 
 def _file(bench: Bench, spec: Spec) -> Path:
     """The model as a file: how weights are drawn is nobody's to compare."""
-    bench.tf  # noqa: B018 - held to the conditions before anything runs
+    bench.hold()
     path: Path = spec.at(spec.size).source(bench.folder)["model"]
     return path
 

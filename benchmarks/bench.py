@@ -55,6 +55,10 @@ class Bench:
         """TensorFlow, held to the conditions."""
         return machine.tensorflow(self.conditions)
 
+    def hold(self) -> None:
+        """Hold TensorFlow to the conditions: before Keras imports it, and anything runs."""
+        _ = self.tf
+
     def spec(self, name: str) -> Spec:
         """A model by its name."""
         return models.spec(name)
@@ -174,7 +178,7 @@ class Bench:
     def _seed(self) -> None:
         import keras
 
-        self.tf  # noqa: B018 - held to the conditions before Keras imports it
+        self.hold()
         keras.utils.set_random_seed(self.conditions.seed)
 
 

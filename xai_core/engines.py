@@ -49,7 +49,7 @@ Weights: TypeAlias = Literal["read", "folded", "built in"]
 has the latter inside."""
 
 
-class Freezer:
+class Policy:
     """Decides how programs come by the weights, and which explainers become programs.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from xai_core.engines import Freezer, worth_building_in
+from xai_core.engines import Policy, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
@@ -37,16 +37,16 @@ class Programs:
     Args:
         readout: The model.
         score: Which score is read and differentiated.
-        freezer: Says how programs come by the weights, and which explainers become programs.
+        policy: Says how programs come by the weights, and which explainers become programs.
     """
 
-    def __init__(self, readout: Readout, score: ScoreKind, freezer: Freezer) -> None:
+    def __init__(self, readout: Readout, score: ScoreKind, policy: Policy) -> None:
         self._readout = readout
         self._score = score
-        self._freezer = freezer
+        self._policy = policy
         self._probes: dict[Kind, Probe] = {}
         self._inferences: dict[str, Inference] = {}
-        self._weights = freezer.weights
+        self._weights = policy.weights
         self._folding = Folding(backend().to_host)
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
@@ -60,7 +60,7 @@ class Programs:
     def hand_out(self) -> None:
         """Someone else holds the model from now on: its weights are read each time."""
         with self._lock:
-            self._freezer.hand_out()
+            self._policy.hand_out()
 
     def read(
         self,
@@ -86,7 +86,7 @@ class Programs:
             None if start is None else start.path,
         )
         with self._lock:
-            if self._weights != self._freezer.weights:
+            if self._weights != self._policy.weights:
                 self._forget()
             if kind not in self._probes:
                 self._probes[kind] = self._probe(passed, layers, rule, start)
@@ -103,12 +103,12 @@ class Programs:
             variables = self._folding.variables(readout.graph)
             if self._weights == "built in":
                 frozen = worth_building_in(variables)
-        way = self._freezer.way
+        way = self._policy.way
         return Probe(readout, layers, needs, self._score, start, way, variables, frozen)
 
     def _forget(self) -> None:
         """The model was handed out: what holds values of its weights goes."""
-        self._weights = self._freezer.weights
+        self._weights = self._policy.weights
         self._probes.clear()
         self._folding = Folding(backend().to_host)
 
@@ -120,7 +120,7 @@ class Programs:
         except TypeError:  # of a parameter that is a list or an array
             return None
         with self._lock:
-            if not self._freezer.traces(key, len(tasks) * pictures):
+            if not self._policy.traces(key, len(tasks) * pictures):
                 return None
             program = self._traced.pop(key, None) or Traced(tasks)
             self._traced[key] = program
@@ -139,14 +139,14 @@ class Programs:
     def _inference(self, layers: Sequence[Step]) -> Inference | None:
         """What runs the part of the pass without gradients, where the engine has such a thing."""
         with self._lock:
-            precision = self._freezer.precision
+            precision = self._policy.precision
             if precision is None:
                 self._inferences.clear()
                 return None
             graph = self._readout.graph
             end = layers[0] if layers else graph.maker(graph.output)
             if end.path not in self._inferences:
-                weights = self._freezer.all_weights()
+                weights = self._policy.all_weights()
                 self._inferences[end.path] = Inference(graph, end, weights, precision)
             return self._inferences[end.path]
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from xai_core.disagreement import Disagreement
-from xai_core.engines import Engine, Freezer
+from xai_core.engines import Engine, Policy
 from xai_core.errors import LayerError, UsageError
 from xai_core.explaining import Task, Traced
 from xai_core.histogram import GradientHistogram
@@ -132,7 +132,7 @@ class Study:
         self._weights = WeightsRecord(self._loaded)
         self.engine: Engine = engine
         self._programs = Programs(
-            self._readout, score, Freezer(self._loaded.model, engine, owned=self._loaded.is_owned)
+            self._readout, score, Policy(self._loaded.model, engine, owned=self._loaded.is_owned)
         )
 
     @cached_property

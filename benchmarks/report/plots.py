@@ -298,7 +298,7 @@ PLOTS: Sequence[Plot] = (
     Plot(
         "ratios.png",
         "core",
-        "Bars of the ratio to a forward pass, for each model, batch and number of cores.",
+        "Bars of the ratio to a forward pass, for each model, batch, number of cores and engine.",
         _ratios,
     ),
     Plot("memory.png", "memory", "The peak of memory of each task, for each model.", _memory),

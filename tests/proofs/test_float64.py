@@ -20,7 +20,7 @@ from PIL import Image
 
 from xai_core import Needs, Study
 from xai_core.demo import cat, coffee
-from xai_core.engines import Freezer
+from xai_core.engines import Policy
 from xai_core.probe import Probe
 from xai_core.programs import Programs
 from xai_plugins.perturbation import Occlusion
@@ -203,7 +203,7 @@ def proof(request, registry):
     made.found.append(study.compare(made.pictures[0], ASKS, made.targets[:1]))
     for engine in ENGINES:
         # Nothing changes these weights: they may be built in, as those of a file are.
-        study._programs = Programs(study._readout, "logit", Freezer(model, engine, owned=True))
+        study._programs = Programs(study._readout, "logit", Policy(model, engine, owned=True))
         fast = [study.compare(each, WITHOUT_INPUT, made.targets) for each in made.pictures]
         made.fast[engine] = *fast, study.compare(made.pictures[0], ASKS, made.targets[:1])
     yield made
@@ -273,7 +273,7 @@ def test_saliency_with_weights_folded_or_built_in_is_no_further_off_than_without
 
     def maps(model, engine):
         study = Study(model, registry=registry)
-        study._programs = Programs(study._readout, "logit", Freezer(model, engine, owned=True))
+        study._programs = Programs(study._readout, "logit", Policy(model, engine, owned=True))
         return [each.map for each in study.compare(pictures, ["saliency"], [285])]
 
     exact = maps(twin, "compiled")
