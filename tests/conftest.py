@@ -16,3 +16,27 @@ def registry():
     from xai_core.registry import Plugin, Registry, Source
 
     return Registry([Plugin(Source("xai-core", "0"), xai_plugins)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def precise():
+    """What a test computes by itself is as exact as a study is: float64 stays float64."""
+    from xai_core.probe import backend
+
+    with backend().precise():
+        yield
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what a backend does not have."""
+    import keras
+
+    name = keras.backend.backend()
+    left_out = {
+        "tensorflow": "tensorflow",
+        "compiles": "tensorflow and jax",
+    }
+    for item in items:
+        for mark, needed in left_out.items():
+            if item.get_closest_marker(mark) and name not in needed.split(" and "):
+                item.add_marker(pytest.mark.skip(f"needs {needed}, and Keras runs on {name}"))

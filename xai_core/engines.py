@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import keras
 
 from xai_core.errors import UsageError
-from xai_core.probe import Way, backend
+from xai_core.probe import backend
 from xai_core.probe.openvino import openvino
-from xai_core.typing import FloatArray
+from xai_core.typing import FloatArray, Way
 
 Engine: TypeAlias = Literal["auto", "eager", "compiled", "frozen", "openvino", "openvino-bf16"]
 """How passes are run.
@@ -47,6 +47,12 @@ kept; built in, each program would have its own copies."""
 Weights: TypeAlias = Literal["read", "folded", "built in"]
 """How a program comes by the weights: it reads them, or those with normalisations folded in, or
 has the latter inside."""
+
+
+def fastest_once() -> Engine:
+    """The engine that comes to the end of a single pass first, with what it compiles for it."""
+    once: Engine = backend().ONCE
+    return once
 
 
 class Policy:

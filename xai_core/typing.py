@@ -11,3 +11,6 @@ Tensor: TypeAlias = Any
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 ScoreKind: TypeAlias = Literal["logit", "probability"]
+
+Way: TypeAlias = Literal["compiled", "eager"]
+"""How a pass is run: compiled takes longer at first and is faster from then on."""

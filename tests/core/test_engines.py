@@ -136,6 +136,7 @@ def test_a_model_from_outside_is_never_frozen(registry, picture):
         study_of(build(), registry, "fast")
 
 
+@pytest.mark.compiles
 def test_eager_compiles_nothing(registry, file, picture):
     study = study_of(file, registry, "eager")
     study.explain(picture, "saliency", target=1)
@@ -146,6 +147,7 @@ def test_eager_compiles_nothing(registry, file, picture):
 OPENVINO = ["grad-cam", "grad-cam++", "hirescam", "score-cam", "occlusion"]
 
 
+@pytest.mark.tensorflow
 def test_openvino_gives_the_same_maps(registry, file, picture):
     plain = study_of(file, registry, "compiled")
     study = study_of(file, registry, "openvino")
@@ -163,6 +165,7 @@ def test_openvino_gives_the_same_maps(registry, file, picture):
     assert {kind.start for kind in study._programs.kinds} == {"first", "head", None}
 
 
+@pytest.mark.tensorflow
 def test_openvino_heeds_a_model_that_was_handed_out(registry, file, picture):
     study = study_of(file, registry, "openvino")
     study.explain(picture, "grad-cam", target=0)
@@ -173,6 +176,7 @@ def test_openvino_heeds_a_model_that_was_handed_out(registry, file, picture):
     np.testing.assert_allclose(after.map, expected.map, atol=1e-6)
 
 
+@pytest.mark.tensorflow
 def test_openvino_in_bfloat16_keeps_the_order_of_the_places(registry):
     plain = Study(registry=registry, engine="compiled").explain(cat(), "grad-cam")
     coarse = Study(registry=registry, engine="openvino-bf16").explain(cat(), "grad-cam")
@@ -182,6 +186,7 @@ def test_openvino_in_bfloat16_keeps_the_order_of_the_places(registry):
     assert coarse.score == pytest.approx(plain.score, abs=0.2)
 
 
+@pytest.mark.tensorflow
 def test_without_the_package_openvino_says_what_to_install(registry, file, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UsageError, match=r"not installed; .*pip install 'xai-core\[openvino\]'"):

@@ -97,6 +97,7 @@ def test_compiled_explainers_make_the_same_maps(registry, model):
         assert [each.kind for each in compiled.warnings] == [each.kind for each in plain.warnings]
 
 
+@pytest.mark.compiles
 def test_python_runs_once(registry, model):
     study = study_of(model, registry)
     first = study.compare(pictures(1, seed=3), [Told()], [0, 3])
@@ -117,6 +118,7 @@ def test_warnings_are_of_the_picture_that_they_are_about(registry, model):
     assert set(told) == {True, False}, highest
 
 
+@pytest.mark.compiles
 def test_another_parameter_is_another_program(registry, model):
     study = study_of(model, registry)
     (picture,) = pictures(1)
@@ -136,6 +138,7 @@ def test_parameters_that_have_no_hash_are_not_compiled(registry, model):
     assert len(RUNS) == 2
 
 
+@pytest.mark.compiles
 def test_programs_do_not_pile_up(registry, model):
     study = study_of(model, registry)
     (picture,) = pictures(1)
@@ -148,6 +151,7 @@ def test_programs_do_not_pile_up(registry, model):
     assert len(RUNS) == _KEPT + 4
 
 
+@pytest.mark.compiles
 def test_it_is_compiled_when_it_is_worth_it(registry, model):
     study = study_of(model, registry, "auto")
     (picture,) = pictures(1)
@@ -173,7 +177,7 @@ class Asks(Explainer):
         if self.what == "pixels":
             light = float(np.mean(evidence.pixels))
         elif self.what == "black":
-            light = float(np.sum(evidence.black))
+            light = float(ops.sum(evidence.black))
         else:
             light = float(evidence.score[0])
         return (1 + light) * ops.sum(evidence.activations, axis=-1)
@@ -247,7 +251,13 @@ class Odd(layers.Layer):
         return same(inputs)
 
 
-@pytest.mark.parametrize("odd", [False, True], ids=["known", "unknown"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(False, id="known"),
+        pytest.param(True, id="unknown", marks=pytest.mark.tensorflow),
+    ],
+)
 def test_targets_at_once_are_targets_one_by_one(registry, odd):
     keras.utils.set_random_seed(8)
     inputs = keras.Input((*SIZE, 3))

@@ -86,6 +86,7 @@ def operations(study, kind):
     return sum(op.type == kind for op in program.graph.get_operations())
 
 
+@pytest.mark.compiles
 def test_everything_at_once_takes_one_pass_and_one_forward(registry):
     model = make_model()
     study = study_of(model, registry)
@@ -100,6 +101,7 @@ def test_everything_at_once_takes_one_pass_and_one_forward(registry):
     assert layer_calls(model) == {"at_input": 1, "between": 1, "in_head": 1}
 
 
+@pytest.mark.tensorflow
 def test_class_activation_maps_are_differentiated_through_the_head_alone(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), ["grad-cam", "grad-cam++"], [2])
@@ -107,6 +109,7 @@ def test_class_activation_maps_are_differentiated_through_the_head_alone(registr
     assert operations(study, "Conv2DBackpropInput") == 0
 
 
+@pytest.mark.tensorflow
 def test_a_shallow_layer_costs_one_backward_through_what_is_behind_it(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), ["grad-cam", "grad-cam++"], [2], layers=["deep", "shallow"])
@@ -114,6 +117,7 @@ def test_a_shallow_layer_costs_one_backward_through_what_is_behind_it(registry):
     assert operations(study, "Conv2DBackpropInput") == 1
 
 
+@pytest.mark.tensorflow
 def test_saliency_beside_them_reuses_forward_and_backward(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), ["grad-cam", "grad-cam++", "saliency"], [2])
@@ -121,6 +125,7 @@ def test_saliency_beside_them_reuses_forward_and_backward(registry):
     assert operations(study, "Conv2DBackpropInput") == 2
 
 
+@pytest.mark.tensorflow
 def test_each_further_target_costs_one_backward_and_no_forward(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), ["saliency"], [2, 4, 6])
@@ -128,6 +133,7 @@ def test_each_further_target_costs_one_backward_and_no_forward(registry):
     assert operations(study, "Conv2DBackpropInput") == 3 * 2
 
 
+@pytest.mark.tensorflow
 def test_further_targets_go_through_the_head_together(registry):
     found = []
     for targets in ([2, 4], [0, 1, 2, 3, 4, 5]):
@@ -139,12 +145,14 @@ def test_further_targets_go_through_the_head_together(registry):
     assert found == [2, 2]
 
 
+@pytest.mark.tensorflow
 def test_maps_without_gradients_take_no_backward(registry):
     study = study_of(make_model(), registry)
     study.compare(pictures(1), [Mean()], [2])
     assert operations(study, "MatMul") == 1
 
 
+@pytest.mark.compiles
 def test_pictures_go_in_batches_of_one_compiled_shape(registry):
     model = make_model()
     many = study_of(model, registry).compare(pictures(5), "grad-cam", batch=2)

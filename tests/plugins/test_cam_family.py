@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
+from plain import array
 
 from xai_core import Attribution, Evidence, Needs, Study
 from xai_plugins.cam import CAM, GradCAM, HiResCAM, LayerCAM, XGradCAM
@@ -25,14 +27,17 @@ def evidence_for(explainer, activations=ACTIVATIONS, gradients=GRADIENTS):
         pixels=None,
         targets=np.zeros(len(activations), np.int32),
         score=np.zeros(len(activations)),
-        readings={Needs.ACTIVATIONS: activations, Needs.ACTIVATION_GRADIENTS: gradients},
+        readings={
+            Needs.ACTIVATIONS: ops.convert_to_tensor(activations),
+            Needs.ACTIVATION_GRADIENTS: ops.convert_to_tensor(gradients),
+        },
         oracle=None,
     )
 
 
 def explained(explainer, **changes):
     found = explainer.explain(evidence_for(explainer, **changes))
-    return np.asarray(found.maps if isinstance(found, Attribution) else found)
+    return array(found.maps if isinstance(found, Attribution) else found)
 
 
 def test_hirescam_by_hand():
@@ -111,6 +116,7 @@ def test_a_map_is_linear_or_scales_as_its_definition_says(explainer):
         np.testing.assert_allclose(twice, 2 * one)
 
 
+@pytest.mark.tensorflow
 def test_five_methods_cost_one_forward_and_one_backward_through_the_head(linear_head, registry):
     model, _, picture = linear_head
     study = Study(model, registry=registry, preprocess="unit")

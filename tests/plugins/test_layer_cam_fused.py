@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from plain import array
 
 from xai_core import Evidence, Needs, Study
 from xai_plugins.cam import FusedLayerCAM
@@ -17,7 +18,7 @@ DEEP = [[5.0, 0.0, 10.0], [0.0, 1.0, 0.0]]
 
 
 def stage(activations, at_layers=()):
-    made = ops.convert_to_tensor([activations], "float64")[..., None]
+    made = ops.convert_to_tensor(np.asarray([activations], np.float64))[..., None]
     readings = {Needs.ACTIVATIONS: made, Needs.ACTIVATION_GRADIENTS: ops.ones_like(made)}
     nothing = dict.fromkeys(("inputs", "pixels", "score", "targets", "oracle"))
     return Evidence(
@@ -80,7 +81,7 @@ def test_it_is_made_of_the_maps_at_the_layers_asked_for(study, picture):
     raised = np.tanh(2 * low / low.max())
     repeated = ops.image.resize((middle / middle.max())[None, ..., None], (6, 10))
     # TensorFlow resizes in float32 whatever it is given.
-    np.testing.assert_allclose(both, np.maximum(raised, repeated[0, ..., 0]), rtol=1e-6)
+    np.testing.assert_allclose(both, np.maximum(raised, array(repeated)[0, ..., 0]), rtol=1e-6)
     assert [each.layers for each in many.passes] == [("low", "middle")]
 
 

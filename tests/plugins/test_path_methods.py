@@ -5,8 +5,8 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from keras import layers
+from keras import layers, ops
+from plain import array, gradient
 
 from xai_core import Study
 from xai_core.errors import ParameterError
@@ -64,22 +64,17 @@ def test_integrated_gradients_is_complete(smooth, picture, baseline):
 def test_the_change_is_that_of_the_scores(smooth, picture):
     model, study = smooth
     one = study.explain(picture, IntegratedGradients(), target=2)
-    black = model(np.zeros((1, *SIZE, 3))).numpy()[0, 2]
+    black = array(model(np.zeros((1, *SIZE, 3))))[0, 2]
     assert one.facts["change of the score"] == pytest.approx(one.score - black, rel=1e-12)
 
 
 def test_integrated_gradients_by_an_independent_midpoint_sum(smooth, picture):
-    import tensorflow as tf
-
     model, study = smooth
-    x = tf.constant(picture[None] / 255.0, tf.float64)
+    x = picture[None] / 255.0
     total = np.zeros(picture.shape)
     for step in range(400):
         point = x * ((step + 0.5) / 400)
-        with tf.GradientTape() as tape:
-            tape.watch(point)
-            score = model(point)[0, 1]
-        total += tape.gradient(score, point).numpy()[0] / 400
+        total += gradient(lambda given: model(given)[0, 1], point)[0] / 400
     reference = (picture / 255.0 * total).sum(-1)
     one = study.explain(picture, IntegratedGradients(steps=40), target=1)
     np.testing.assert_allclose(one.map, reference, atol=1e-5 * np.abs(reference).max())
@@ -114,16 +109,12 @@ def test_smoothgrad_without_noise_is_the_gradient(smooth, picture):
 
 
 def test_the_three_pools_agree_with_their_definitions(smooth, picture):
-    import tensorflow as tf
 
     model, study = smooth
     x = picture[None] / 255.0
     noise = np.random.default_rng(0).standard_normal((40, *SIZE, 3))
-    points = tf.constant(x + 0.2 * (x.max() - x.min()) * noise)
-    with tf.GradientTape() as tape:
-        tape.watch(points)
-        score = model(points)[:, 3]
-    gradients = tape.gradient(score, points).numpy()
+    points = x + 0.2 * (x.max() - x.min()) * noise
+    gradients = gradient(lambda given: ops.sum(model(given)[:, 3]), points)
     for method, pooled in (
         (SmoothGrad, gradients.mean(0)),
         (VarGrad, gradients.var(0)),
@@ -150,7 +141,7 @@ def test_ablation_drops_are_those_of_a_linear_head(smooth, picture):
     # GAP + Dense: without channel k the score drops by W_kc mean(A_k).
     model, study = smooth
     features = keras.Model(model.inputs[0], model.get_layer("features").output)
-    activations = features(picture[None] / 255.0).numpy()[0]
+    activations = array(features(picture[None] / 255.0))[0]
     kernel, bias = model.get_layer("head").get_weights()
     for target in range(4):
         one = study.explain(picture, AblationCAM(chunk=4), target=target)
@@ -174,9 +165,8 @@ def test_eigen_cam_is_the_first_singular_vector(registry, picture, channels, exp
     x = layers.Conv2D(channels, 3, activation="relu", name="features", **F64)(inputs)
     x = layers.GlobalAveragePooling2D(**F64)(x)
     model = keras.Model(inputs, layers.Dense(2, **F64)(x))
-    activations = keras.Model(inputs, model.get_layer("features").output)(
-        picture[None] / 255.0
-    ).numpy()[0]
+    features = keras.Model(inputs, model.get_layer("features").output)
+    activations = array(features(picture[None] / 255.0))[0]
     matrix = activations.reshape(-1, channels)
     _, _, right = np.linalg.svd(matrix, full_matrices=False)
     projected = (matrix @ right[0]).reshape(activations.shape[:2])
@@ -302,10 +292,8 @@ def test_of_a_method_that_asks_itself_the_maps_of_the_copies_are_pooled(smooth, 
     for each in noise:
         copy = x + 0.2 * np.ptp(x) * each
         nodes, weights = np.polynomial.legendre.leggauss(3)
-        points = tf.Variable((nodes.reshape(-1, 1, 1, 1) + 1) / 2 * copy)
-        with tf.GradientTape() as tape:
-            score = tf.reduce_sum(model(points)[:, 1])
-        gradients = np.asarray(tape.gradient(score, points))
+        points = (nodes.reshape(-1, 1, 1, 1) + 1) / 2 * copy
+        gradients = gradient(lambda given: ops.sum(model(given)[:, 1]), points)
         maps.append((copy * np.einsum("i,ihwc->hwc", weights / 2, gradients)).sum(axis=-1))
     for method, pooled in ((SmoothGrad, np.mean), (VarGrad, np.var)):
         one = study.explain(picture, method(3, 0.2, 7, path), target=1)
@@ -318,13 +306,10 @@ def test_signed_saliency_is_the_sum_over_the_channels(smooth, picture):
     times_input = study.explain(picture, GradientXInput(), target=3)
     assert one.method.signed
     assert (one.map < 0).any()
-    x = tf.Variable(picture[None] / 255)
-    with tf.GradientTape() as tape:
-        score = model(x)[0, 3]
-    gradient = np.asarray(tape.gradient(score, x))[0]
-    np.testing.assert_allclose(one.map, gradient.sum(axis=-1), rtol=1e-12, atol=1e-15)
+    direct = gradient(lambda given: model(given)[0, 3], picture[None] / 255)[0]
+    np.testing.assert_allclose(one.map, direct.sum(axis=-1), rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(
-        times_input.map, (gradient * picture / 255).sum(axis=-1), rtol=1e-12, atol=1e-15
+        times_input.map, (direct * picture / 255).sum(axis=-1), rtol=1e-12, atol=1e-15
     )
     with pytest.raises(ParameterError, match="received values 'both'; expected one of magnitude, "):
         Saliency(values="both")

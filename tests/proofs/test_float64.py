@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from PIL import Image
+from plain import array
 
 from xai_core import Needs, Study
 from xai_core.demo import cat, coffee
@@ -211,6 +212,7 @@ def proof(request, registry):
     gc.collect()
 
 
+@pytest.mark.tensorflow
 def test_the_networks_are_alive(proof):
     assert 1.0 < np.std(proof.logits[0]) < 4.0
     for maps in proof.maps.values():
@@ -221,6 +223,7 @@ def test_the_networks_are_alive(proof):
             assert np.ptp(map_) > 0.25 * map_.max(), method
 
 
+@pytest.mark.tensorflow
 def test_class_activation_maps_in_float32_are_those_of_float64(proof):
     for (number, target), maps in proof.maps.items():
         for method in CAM:
@@ -233,6 +236,7 @@ def test_class_activation_maps_in_float32_are_those_of_float64(proof):
         assert score == pytest.approx(proof.logits[0][target], rel=1e-5)
 
 
+@pytest.mark.tensorflow
 def test_all_maps_in_float64_are_exact(proof, registry):
     study = Study(proof.twin, registry=registry)
     comparison = study.compare(proof.pictures[0], (*CAM, "saliency"), proof.targets)
@@ -243,6 +247,7 @@ def test_all_maps_in_float64_are_exact(proof, registry):
             assert deviation(found, expected) < 1e-9, method
 
 
+@pytest.mark.tensorflow
 def test_saliency_in_float32_is_no_further_off_than_a_plain_tape(proof):
     # In float32 a ReLU, or a tie in a max-pooling, falls to the other side under rounding and
     # moves single pixels by much. Which one it is depends on the order of the additions, which
@@ -286,6 +291,7 @@ def test_saliency_with_weights_folded_or_built_in_is_no_further_off_than_without
             assert measure(off[engine]) <= 2 * measure(off["compiled"]), engine
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_agrees_with_the_plain_pass(proof, engine):
     *plain, plain_asked = proof.found
@@ -334,7 +340,7 @@ def scores_of(part, dense, score):
     kernel, bias = dense.get_weights()
 
     def scores(batch, target):
-        z = part(tf.constant(batch), training=False).numpy() @ kernel + bias
+        z = array(part(batch, training=False)) @ kernel + bias
         if score == "logit":
             return z[:, target]
         if dense.activation is keras.activations.sigmoid:
@@ -358,9 +364,9 @@ def test_gradients_are_those_of_finite_differences(registry, score, head):
     dense = model.layers[-1]
     whole = scores_of(keras.Model(model.input, dense.input), dense, score)
     behind = scores_of(keras.Model(model.get_layer("at").output, dense.input), dense, score)
-    (activations,) = [value.numpy()[0] for value in reading.shared.values()]
+    (activations,) = [array(value)[0] for value in reading.shared.values()]
     for target in range(3):
-        found = {need: value.numpy()[0] for (need, _), value in reading.per_target[target].items()}
+        found = {need: array(value)[0] for (need, _), value in reading.per_target[target].items()}
         for function, at, need in (
             (whole, images[0], Needs.INPUT_GRADIENTS),
             (behind, activations, Needs.ACTIVATION_GRADIENTS),

@@ -202,7 +202,6 @@ def predict(
         adapter=adapter,
         size=size,
         fit=fit,
-        engine="eager",
         device=device,
     )
     with output.status("predicting"):
@@ -278,7 +277,6 @@ def gradients(
         adapter=adapter,
         size=size,
         fit=fit,
-        engine="eager",
         device=device,
     )
     with output.status("differentiating"):

@@ -179,11 +179,11 @@ Quiet: TypeAlias = Annotated[
 ]
 
 
-def engine_for(methods: "Sequence[Explainer]") -> str:
-    """For a map that takes one pass there is nothing to compile for."""
+def engine_for(methods: "Sequence[Explainer]") -> Literal["auto"] | None:
+    """None for a map that takes one pass, which is all that a study is made for."""
     from xai_core.needs import Needs
 
-    return "auto" if any(each.needs & Needs.ASKS for each in methods) else "eager"
+    return "auto" if any(each.needs & Needs.ASKS for each in methods) else None
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

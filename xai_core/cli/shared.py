@@ -15,20 +15,27 @@ from xai_core.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from xai_core.engines import Engine
     from xai_core.study import Study
     from xai_core.types import Comparison, Explanation, MapWarning, Prediction
 
 FIGURES = (".png", ".svg", ".pdf", ".npz")
 
 
-def study_of(model: str, *, size: str | None = None, **arguments: Any) -> "Study":
-    """The model under study, once what is heavy is imported."""
+def study_of(
+    model: str, *, size: str | None = None, engine: "Engine | None" = None, **arguments: Any
+) -> "Study":
+    """The model under study, once what is heavy is imported.
+
+    By default its engine is the fastest to run one pass.
+    """
     wanted = o.parse_size(size)
     with output.status("loading the libraries"):
         quiet.import_keras()
+        from xai_core.engines import fastest_once
         from xai_core.study import Study
     with output.status(f"loading {model}"):
-        return Study(model, size=wanted, **arguments)
+        return Study(model, size=wanted, engine=engine or fastest_once(), **arguments)
 
 
 def destination(name: str, suffixes: Sequence[str], option: str = "--out") -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
@@ -20,7 +20,7 @@ from xai_core.errors import XaiError
 from xai_core.needs import Needs
 from xai_core.probe.pullback import Pullback
 from xai_core.surgery import Readout, Step, widen
-from xai_core.typing import FloatArray, ScoreKind, Tensor
+from xai_core.typing import FloatArray, ScoreKind, Tensor, Way
 
 _HALF_PRECISION_SEED = 32.0
 """Gradients in float16 are carried back from this instead of 1 and divided by it after,
@@ -48,9 +48,6 @@ Key: TypeAlias = tuple[Needs, str]
 """A kind of evidence and the path of the layer it was taken at; the input's is empty."""
 
 AT_INPUT = ""
-
-Way: TypeAlias = Literal["compiled", "eager"]
-"""Compiled takes seconds at first and is faster from then on."""
 
 Constants: TypeAlias = Sequence[tuple[Any, Tensor]]
 """Variables, and what stands in the place of each."""

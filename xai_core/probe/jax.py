@@ -11,7 +11,10 @@ import numpy as np
 
 from xai_core.probe.pullback import Pullback
 from xai_core.probe.wide import TABLE
-from xai_core.typing import Tensor
+from xai_core.typing import Tensor, Way
+
+ONCE: Way = "compiled"
+"""What is faster for a single pass: layer by layer, each operation is compiled by itself."""
 
 
 @contextmanager

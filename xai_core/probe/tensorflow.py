@@ -11,7 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from xai_core.probe.pullback import Pullback
-from xai_core.typing import Tensor
+from xai_core.typing import Tensor, Way
+
+ONCE: Way = "eager"
+"""What is faster for a single pass: to compile takes longer than to run layer by layer."""
 
 
 @contextmanager

@@ -5,12 +5,16 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 import torch
 
 from xai_core.probe.pullback import Pullback
 from xai_core.probe.wide import TABLE
-from xai_core.typing import Tensor
+from xai_core.typing import Tensor, Way
+
+ONCE: Way = "eager"
+"""What is faster for a single pass: nothing is compiled here."""
 
 
 @contextmanager
@@ -99,7 +103,13 @@ def to_device(array: np.ndarray[Any, Any]) -> Tensor:
 
 def to_host(tensor: Tensor) -> np.ndarray[Any, Any]:
     """The tensor as a NumPy array, waiting for it if need be."""
-    return np.asarray(tensor.detach().cpu() if isinstance(tensor, torch.Tensor) else tensor)
+    if not isinstance(tensor, torch.Tensor):
+        return np.asarray(tensor)
+    held = tensor.detach().cpu()
+    # Torch hands NumPy no bfloat16, only its bytes.
+    is_bfloat16 = held.dtype == torch.bfloat16
+    as_it_is: np.ndarray[Any, Any] = (held.view(torch.int16) if is_bfloat16 else held).numpy()
+    return as_it_is.view(ml_dtypes.bfloat16) if is_bfloat16 else as_it_is
 
 
 def _as_tensor(argument: Any) -> Tensor:

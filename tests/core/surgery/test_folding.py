@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from plain import array
 
 from xai_core import Study
 from xai_core.probe import backend
@@ -78,7 +79,7 @@ def pictures(dtype="float64"):
 
 
 def output(graph, images):
-    return np.asarray(
+    return array(
         graph.run({graph.input: keras.ops.convert_to_tensor(images)}, [graph.output])[graph.output]
     )
 

@@ -14,6 +14,7 @@ import pytest
 import skimage.data
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
+from plain import array
 
 from xai_core.errors import ModelError
 from xai_core.surgery import deepest_per_resolution, read_graph, stride
@@ -117,14 +118,15 @@ def state():
 
 
 def probabilities(model, picture):
-    return np.asarray(model(picture[None]))[0]
+    return array(model(picture[None]))[0]
 
 
 def logits(model, picture):
     """Before the softmax, from the layer that it is fused with."""
     pooled = keras.Model(model.input, model.get_layer("avg_pool").output)(picture[None])
     last = model.get_layer("predictions")
-    return np.asarray(pooled)[0] @ last.kernel.numpy() + last.bias.numpy()
+    kernel, bias = last.get_weights()
+    return array(pooled)[0] @ kernel + bias
 
 
 @pytest.fixture(scope="module")
