@@ -7,6 +7,13 @@ import pytest
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["MPLBACKEND"] = "Agg"
+if os.environ.get("KERAS_BACKEND") == "jax":
+    # Each test compiles programs of its own and runs them once or twice: JAX takes three quarters
+    # of the time to make them fast.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    )
 
 
 @pytest.fixture(scope="session")
