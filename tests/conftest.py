@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items):
     name = keras.backend.backend()
     left_out = {
         "tensorflow": "tensorflow",
+        "torch": "torch",
         "compiles": "tensorflow and jax",
     }
     for item in items:

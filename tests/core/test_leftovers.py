@@ -1,0 +1,90 @@
+"""What torch leaves behind where one does not take care: graphs, hooks, gradients."""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from xai_core import Needs, Study
+
+pytestmark = pytest.mark.torch
+
+SIZE = (10, 14)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x)
+
+
+def compare(study):
+    draw = np.random.default_rng(0)
+    pictures = [draw.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(2)]
+    methods = ["grad-cam", "saliency", "integrated-gradients", "guided-backprop", "score-cam"]
+    made = study.compare(pictures, methods, [0, 3])
+    assert not made.failures
+    return made
+
+
+def test_nothing_is_left_that_leads_back_through_the_model(registry, model):
+    import torch
+
+    study = Study(model, registry=registry, preprocess="unit")
+    made = compare(study)
+    needs = Needs.ACTIVATIONS | Needs.ACTIVATION_GRADIENTS | Needs.INPUT_GRADIENTS
+    layer = study.graph.step("conv2d")
+    held = study.read(study.black, np.asarray([[0, 3]], np.int32), needs, [layer])
+    assert len(held.shared) == 1
+    gc.collect()
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    assert [each.shape for each in tensors if each.grad_fn is not None] == []
+    assert len(made.cells) == 20
+
+
+def test_the_weights_are_as_they_were(registry, model):
+    before = [
+        (each.value.requires_grad, each.value.grad, each.value._version) for each in model.variables
+    ]
+    values = model.get_weights()
+    compare(Study(model, registry=registry, preprocess="unit"))
+    after = [
+        (each.value.requires_grad, each.value.grad, each.value._version) for each in model.variables
+    ]
+    assert after == before
+    assert any(requires for requires, _, _ in before)
+    for one, other in zip(values, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_hook_is_left(registry, model):
+    compare(Study(model, registry=registry, preprocess="unit"))
+    for layer in (model, *model.layers):
+        hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks)
+        assert [len(each) for each in hooks] == [0, 0, 0]
+
+
+def test_the_way_back_is_recorded_from_where_it_is_wanted_on(registry, model, monkeypatch):
+    """Not for the trunk of a class activation map, whose activations would all be kept."""
+    import torch
+
+    recorded = []
+    for layer in model.layers:
+        call = layer.call
+
+        def spy(*args, _layer=layer, _call=call, **kwargs):
+            recorded.append((_layer.name, torch.is_grad_enabled()))
+            return _call(*args, **kwargs)
+
+        monkeypatch.setattr(layer, "call", spy)
+    study = Study(model, registry=registry, preprocess="unit", layer="conv2d")
+    study.explain(np.zeros((*SIZE, 3), np.uint8), "grad-cam", target=0)
+    by_name = dict(recorded)
+    assert by_name["conv2d"] is False
+    assert by_name["dense"] is True
