@@ -2,6 +2,7 @@
 
 import gc
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -195,10 +196,13 @@ class Bench:
             gc.collect()
 
     def _seed(self) -> None:
-        import keras
+        """Seed what Keras draws the seeds of its weights with.
 
+        Not by `keras.utils.set_random_seed`, which imports TensorFlow on any backend: half a GiB
+        that would be held against us.
+        """
         self.hold()
-        keras.utils.set_random_seed(self.conditions.seed)
+        random.seed(self.conditions.seed)
 
 
 def run(arguments: Sequence[str]) -> str:

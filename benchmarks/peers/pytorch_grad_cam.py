@@ -12,14 +12,7 @@ import numpy as np
 
 from benchmarks.peers.interface import Peer, Task
 
-_KINDS = {
-    "grad-cam": "GradCAM",
-    "grad-cam++": "GradCAMPlusPlus",
-    "hirescam": "HiResCAM",
-    "layercam": "LayerCAM",
-    "xgrad-cam": "XGradCAM",
-}
-"""Its classes, by our names."""
+_MAGNIFIED = 2.0**20
 
 _TORCHVISION = {
     "torchvision": (),
@@ -29,11 +22,20 @@ _TORCHVISION = {
 """What it imports of it."""
 
 
-def _cam(task: Task, *, kind: str, channels_first: bool = True) -> Callable[[], Any]:
+def _cam(
+    task: Task,
+    *,
+    kind: str,
+    channels_first: bool = True,
+    rectified: bool = True,
+    magnified: bool = False,
+) -> Callable[[], Any]:
     """Without the scaling and the enlargement that end the public call.
 
     It takes activations to be channels first; Keras's are channels last, which it is told by
-    its own means, `reshape_transform`.
+    its own means, `reshape_transform`. HiResCAM has no ReLU in its paper, and none here. Grad-CAM++
+    has a millionth in its denominator, which small gradients vanish beside: with gradients
+    magnified, and activations made as much smaller, all else in it stays the same.
     """
     import torch
 
@@ -41,7 +43,9 @@ def _cam(task: Task, *, kind: str, channels_first: bool = True) -> Callable[[], 
         import pytorch_grad_cam
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    class Raw(getattr(pytorch_grad_cam, kind)):  # type: ignore[misc]
+    base = getattr(pytorch_grad_cam, kind)
+
+    class Raw(_magnify(base) if magnified else base):  # type: ignore[misc]
         def compute_cam_per_layer(self, images: Any, targets: Any, eigen_smooth: bool) -> Any:
             (layer,), recorded = self.target_layers, self.activations_and_grads
             activations, gradients = (
@@ -50,7 +54,7 @@ def _cam(task: Task, *, kind: str, channels_first: bool = True) -> Callable[[], 
             return self.get_cam_image(images, layer, targets, activations, gradients, eigen_smooth)
 
         def aggregate_multi_layers(self, cam: Any) -> Any:
-            return np.maximum(cam, 0)
+            return np.maximum(cam, 0) if rectified else cam
 
     layer = task.model.get_layer(task.layer)
     first = partial(torch.permute, dims=(0, 3, 1, 2)) if channels_first else None
@@ -66,9 +70,20 @@ def _cam(task: Task, *, kind: str, channels_first: bool = True) -> Callable[[], 
     return call
 
 
+def _magnify(base: Any) -> Any:
+    class Magnified(base):  # type: ignore[misc]
+        def get_cam_weights(
+            self, images: Any, layer: Any, targets: Any, activations: Any, gradients: Any
+        ) -> Any:
+            given = activations / _MAGNIFIED, gradients * _MAGNIFIED
+            return super().get_cam_weights(images, layer, targets, *given) / _MAGNIFIED
+
+    return Magnified
+
+
 @contextmanager
 def _torchvision() -> Iterator[None]:
-    """torchvision may be missing: nothing that is called here has to do with it."""
+    """A stand-in where there is none: nothing that is called here has to do with it."""
     if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is not None:
         yield
         return
@@ -87,6 +102,15 @@ PYTORCH_GRAD_CAM = Peer(
     "pytorch-grad-cam",
     "pytorch_grad_cam",
     "torch",
-    {name: partial(_cam, kind=kind) for name, kind in _KINDS.items()},
-    variants={"grad-cam": partial(_cam, kind="GradCAM", channels_first=False)},
+    {
+        "grad-cam": partial(_cam, kind="GradCAM"),
+        "grad-cam++": partial(_cam, kind="GradCAMPlusPlus", magnified=True),
+        "hirescam": partial(_cam, kind="HiResCAM", rectified=False),
+        "layercam": partial(_cam, kind="LayerCAM"),
+        "xgrad-cam": partial(_cam, kind="XGradCAM"),
+    },
+    variants={
+        "grad-cam": partial(_cam, kind="GradCAM", channels_first=False),
+        "grad-cam++": partial(_cam, kind="GradCAMPlusPlus"),
+    },
 )
