@@ -18,25 +18,32 @@ def _grad_cam(task: Task, *, channels_first: bool) -> Callable[[], Any]:
         trunk, head = halves(task.model, task.layer)
         layer = torch.nn.Identity()
         model = torch.nn.Sequential(trunk, _Permute(0, 3, 1, 2), layer, _Permute(0, 2, 3, 1), head)
-    made, images = LayerGradCam(model, layer), torch.tensor(task.images)
+    made, images = LayerGradCam(model, layer), _images(task)
 
     def call() -> Any:
-        return made.attribute(images, task.target, relu_attributions=True)[0, 0].detach().numpy()
+        found = made.attribute(images, task.target, relu_attributions=True)
+        return found[0, 0].detach().cpu().numpy()
 
     return call
 
 
 def _saliency(task: Task) -> Callable[[], Any]:
-    import torch
     from captum.attr import Saliency
 
-    made, images = Saliency(task.model), torch.tensor(task.images)
+    made, images = Saliency(task.model), _images(task)
 
     def call() -> Any:
         given = images.clone().requires_grad_()  # else it warns that it makes it so
-        return made.attribute(given, task.target).amax(-1)[0].numpy()
+        return made.attribute(given, task.target).amax(-1)[0].cpu().numpy()
 
     return call
+
+
+def _images(task: Task) -> Any:
+    """Where the model is: it does not move them there."""
+    import torch
+
+    return torch.tensor(task.images, device=next(task.model.parameters()).device)
 
 
 def _Permute(*order: int) -> Any:  # noqa: N802 - stands for a class of a module that may be missing

@@ -57,7 +57,7 @@ def results(*made, **conditions):
 
 
 def row(text, name):
-    (line,) = (each for each in text.splitlines() if each.startswith(f"| {name} |"))
+    line = next(each for each in text.splitlines() if each.startswith(f"| {name} |"))
     return [each.strip() for each in line.strip("|").split("|")]
 
 
@@ -83,7 +83,7 @@ def test_a_bar_that_is_missed_is_said_to_be_wherever_it_stands():
 
 
 def test_a_bar_is_met_at_its_bound_and_not_beyond():
-    bars = {(each.group, each.what): each for each in BARS}
+    bars = {(each.group, each.what): each for each in BARS if each.device == "cpu"}
     assert bars["core", "Grad-CAM"].met_by(0.95)
     assert not bars["core", "Grad-CAM"].met_by(0.9501)
     order = bars["openvino", "order of the places, bfloat16"]

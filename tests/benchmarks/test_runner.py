@@ -105,7 +105,7 @@ def test_what_changed_is_measured_again(tmp_path, worker):
     results = run(asked(tmp_path, worker(version="2"), ["a/1"], threads=2), Show())
     assert worker.asked() == [["a/1"]] * 3
     assert len(results.results) == 2
-    assert {results.conditions(each)["threads"] for each in results.results} == {1, 2}
+    assert {results.conditions(each).threads for each in results.results} == {1, 2}
     run(asked(tmp_path, worker(version="2"), ["a/1"], again=frozenset({"a/1"})), Show())
     assert len(worker.asked()) == 4
 

@@ -313,7 +313,8 @@ def test_the_short_run_measures_everything_and_then_has_nothing_left_to_do(tmp_p
     done = benchmarks("run", "--quick", "--threads", 1, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     results = Results.read(tmp_path / "results.json")
-    assert [each.scenario for each in results.results] == [each.name for each in scenarios(QUICK)]
+    here = [each.name for each in scenarios(QUICK) if each.left_out(Conditions()) is None]
+    assert [each.scenario for each in results.results] == here
     for result in results.results:
         assert result.failure is None, result
         for each in result.measurements:
