@@ -321,7 +321,7 @@ def test_the_short_run_measures_everything_and_then_has_nothing_left_to_do(tmp_p
             if each.failure is None:
                 assert all(np.isfinite(each.samples)), each
                 assert each.against is None or result.ratio(each) > 0, each
-            else:
+            elif not each.what.endswith(", as it comes"):  # told, not timed
                 assert each.failure.startswith("not installed: "), each
     (environment,) = results.environments.values()
     assert environment["conditions"]["threads"] == 1
