@@ -34,8 +34,7 @@ def main(text: str) -> None:
 def _peak(bench: Bench) -> float:
     """The most MiB that were held: of the GPU's memory where there is one."""
     if bench.conditions.device == "gpu":
-        info = bench.tf.config.experimental.get_memory_info("GPU:0")
-        return float(info["peak"] / 2**20)
+        return bench.framework.peak()
     return machine.peak()
 
 
@@ -64,25 +63,18 @@ def _load(bench: Bench, spec: Spec) -> Any:
 
 def _forward(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """A forward pass and nothing else."""
-    tf, model, images = bench.tf, _load(bench, spec), bench.noise(spec, asked["batch"])
-    program = tf.function(lambda x: model(x, training=False), autograph=False)
-    for _ in range(_CALLS):
-        program(images).numpy()
+    _run(bench, bench.framework.forward(_load(bench, spec)), spec, asked)
 
 
 def _gradient(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
-    """The gradient of the first logit by the input, as TensorFlow makes it."""
-    tf, model, images = bench.tf, _load(bench, spec), bench.noise(spec, asked["batch"])
+    """The gradient of the first logit by the input, as the framework makes it."""
+    _run(bench, bench.framework.gradient(_load(bench, spec)), spec, asked)
 
-    def gradient(x: Any) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            score = model(x, training=False)[:, 0]
-        return tape.gradient(score, x)
 
-    program = tf.function(gradient, autograph=False)
+def _run(bench: Bench, program: Any, spec: Spec, asked: Mapping[str, Any]) -> None:
+    images = bench.noise(spec, asked["batch"])
     for _ in range(_CALLS):
-        program(images).numpy()
+        bench.array(program(images))
 
 
 def _explain(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
@@ -106,7 +98,7 @@ def _calls(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
 def _forwards(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
     """As many forward passes."""
     call = bench.forward(spec, bench.noise(spec, 1))
-    return _held(lambda: call().numpy(), asked)
+    return _held(lambda: bench.array(call()), asked)
 
 
 def _studies(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
@@ -127,7 +119,7 @@ def _programs(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]
 
     def make_and_drop() -> None:
         model = keras.saving.load_model(path, compile=False)
-        bench.tf.function(lambda x: model(x, training=False), autograph=False)(images).numpy()
+        bench.array(bench.framework.forward(model)(images))
 
     return _held(make_and_drop, asked)
 

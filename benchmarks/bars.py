@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from benchmarks.peers import PYTORCH_GRAD_CAM
 from benchmarks.results import Measurement, Result, Results
 from benchmarks.scenarios import core as core_group
-from benchmarks.scenarios import first_call, growth, memory, openvino, overhead, queries
+from benchmarks.scenarios import first_call, growth, memory, openvino, overhead, peers, queries
 
 Sense: TypeAlias = Literal["at most", "at least"]
 Read: TypeAlias = Callable[[Result, Measurement], float | None]
@@ -26,6 +27,8 @@ class Bar:
     goal: float | None = None
     sense: Sense = "at most"
     unit: str = ""
+    device: str = "cpu"
+    """On which it is set; by what was run there, on any backend."""
 
     def met_by(self, value: float) -> bool:
         """Whether a value is within the bound."""
@@ -70,6 +73,14 @@ def _growth(_: Result, measurement: Measurement) -> float | None:
     return float(measurement.facts["grown"] / measurement.facts["noise"])
 
 
+def _of_theirs(result: Result, measurement: Measurement) -> float | None:
+    """Of the time in which a peer makes the same maps, one after the other."""
+    theirs = result.find(f"{PYTORCH_GRAD_CAM.name}, {peers.TOGETHER}")
+    if theirs is None or not theirs.value or measurement.value is None:
+        return None
+    return measurement.value / theirs.value
+
+
 _CORE = core_group.GROUP
 _FINE, _COARSE = map(openvino.called, openvino.ENGINES)
 
@@ -85,6 +96,14 @@ BARS: Sequence[Bar] = (
         2.15,
         ratio,
         1.95,
+    ),
+    *(
+        Bar(f"{words} on a GPU, of a forward pass", _CORE, what, bound, ratio, device="gpu")
+        for words, what, bound in (
+            ("Grad-CAM", "Grad-CAM", 1.10),
+            ("Five CAMs", "five CAMs", 1.15),
+            ("Saliency", "saliency", 2.50),
+        )
     ),
     Bar("Grad-CAM by OpenVINO, of a forward pass", openvino.GROUP, _FINE, 0.85, ratio, 0.72),
     Bar(
@@ -115,6 +134,13 @@ BARS: Sequence[Bar] = (
     ),
     Bar("A query of RISE by OpenVINO, of the same", queries.GROUP, "RISE, openvino", 0.85, ratio),
     Bar(
+        f"Five CAMs, of the time of {PYTORCH_GRAD_CAM.name}, which makes one after the other",
+        peers.GROUP,
+        f"{peers.OURS}, {peers.TOGETHER}",
+        1 / 3,
+        _of_theirs,
+    ),
+    Bar(
         "A call's own time beyond the compiled program",
         overhead.GROUP,
         overhead.OWN,
@@ -144,16 +170,16 @@ BARS: Sequence[Bar] = (
 
 
 def verdicts(bar: Bar, results: Results) -> Iterator[Verdict]:
-    """What became of a bar: in every case, on the CPU, for which bars are set."""
+    """What became of a bar: in every case on its device."""
     for result in results.results:
-        if result.group != bar.group or results.conditions(result)["device"] != "cpu":
+        if result.group != bar.group or results.conditions(result).device != bar.device:
             continue
         found = result.find(bar.what)
         if found is not None:
             yield Verdict(bar, result, bar.read(result, found))
 
 
-def bar_of(result: Result, measurement: Measurement) -> Bar | None:
-    """The bar that a measurement is held to."""
-    held = (each for each in BARS if (each.group, each.what) == (result.group, measurement.what))
-    return next(held, None)
+def bar_of(result: Result, measurement: Measurement, device: str) -> Bar | None:
+    """The bar that a measurement is held to on a device."""
+    place = result.group, measurement.what, device
+    return next((each for each in BARS if (each.group, each.what, each.device) == place), None)

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine, models
+from benchmarks.frameworks import Framework
 from benchmarks.models import Spec
 from benchmarks.results import Measurement
 from benchmarks.settings import Conditions, Extent
@@ -51,13 +53,13 @@ class Bench:
         self._models: dict[Spec, Any] = {}
 
     @cached_property
-    def tf(self) -> Any:
-        """TensorFlow, held to the conditions."""
-        return machine.tensorflow(self.conditions)
+    def framework(self) -> Framework:
+        """What the backend runs on, held to the conditions."""
+        return machine.framework(self.conditions)
 
     def hold(self) -> None:
-        """Hold TensorFlow to the conditions: before Keras imports it, and anything runs."""
-        _ = self.tf
+        """Hold it to the conditions: before Keras imports it, and anything runs."""
+        _ = self.framework
 
     def spec(self, name: str) -> Spec:
         """A model by its name."""
@@ -110,23 +112,41 @@ class Bench:
             found.append(np.asarray(part.resize((spec.size, spec.size), Image.Resampling.BICUBIC)))
         return found
 
-    def fed(self, spec: Spec, count: int) -> Any:
-        """The same pictures as a model is fed them, float32 (count, size, size, 3)."""
+    def prepared(self, spec: Spec, count: int) -> NDArray[np.float32]:
+        """The same pictures as a model is fed them, (count, size, size, 3)."""
         from xai_core.preprocessing import scheme
 
+        self.hold()
         pixels = np.stack(self.pictures(spec, count)).astype(np.float32)
-        return self.tf.constant(scheme(spec.scheme).apply(pixels))
+        return np.asarray(scheme(spec.scheme).apply(pixels))
+
+    def fed(self, spec: Spec, count: int) -> Any:
+        """The same, on the device."""
+        return self.tensor(self.prepared(spec, count))
 
     def noise(self, spec: Spec, count: int) -> Any:
         """As many inputs of the same shape, made without xai-core."""
-        shape = (count, spec.size, spec.size, 3)
-        return self.tf.random.stateless_uniform(shape, (0, self.conditions.seed), -1, 1)
+        draw = np.random.default_rng(self.conditions.seed)
+        values = draw.random((count, spec.size, spec.size, 3), np.float32)
+        return self.tensor(2 * values - 1)
+
+    def tensor(self, values: Any, dtype: str = "float32") -> Any:
+        """Numbers on the device."""
+        self.hold()
+        from keras import ops
+
+        return ops.convert_to_tensor(values, dtype)
+
+    def array(self, tensor: Any) -> NDArray[Any]:
+        """Numbers from the device."""
+        self.hold()
+        from keras import ops
+
+        return np.asarray(ops.convert_to_numpy(tensor))
 
     def forward(self, spec: Spec, images: Any) -> Callable[[], Any]:
-        """One forward pass as a compiled program, from inputs on the device to logits there."""
-        model = self.model(spec)
-        program = self.tf.function(lambda x: model(x, training=False), autograph=False)
-        return partial(program, images)
+        """One forward pass as the framework runs it best, from inputs on the device to logits."""
+        return partial(self.framework.forward(self.model(spec)), images)
 
     def explain(
         self, study: Any, pictures: Sequence[Any], methods: Sequence[Any], **options: Any
@@ -150,10 +170,10 @@ class Bench:
         turns = Turns(wanted, self.conditions.seed, warm_ups)
         return alternate(ways, turns, self.wait, self.tell)
 
-    def wait(self) -> None:
-        """Wait until the device has nothing left to do."""
-        if "tensorflow" in sys.modules:
-            self.tf.test.experimental.sync_devices()
+    def wait(self, made: Any = None) -> None:
+        """Wait for what was made, or until the device has nothing left to do."""
+        if "framework" in vars(self):  # lean processes have none
+            self.framework.wait(made)
 
     def apart(self, task: str, spec: Spec, **options: Any) -> dict[str, Any]:
         """Run a task of `benchmarks.apart` in a process of its own; what it found."""
@@ -176,10 +196,13 @@ class Bench:
             gc.collect()
 
     def _seed(self) -> None:
-        import keras
+        """Seed what Keras draws the seeds of its weights with.
 
+        Not by `keras.utils.set_random_seed`, which imports TensorFlow on any backend: half a GiB
+        that would be held against us.
+        """
         self.hold()
-        keras.utils.set_random_seed(self.conditions.seed)
+        random.seed(self.conditions.seed)
 
 
 def run(arguments: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The commands: run, list, report."""
+"""The commands: run, list, trace, report."""
 
 import sys
 from collections.abc import Sequence
@@ -15,15 +15,31 @@ from typer.main import get_command
 from benchmarks import machine
 from benchmarks.models import spec
 from benchmarks.results import Result, Results
-from benchmarks.runner import Run, chosen, jobs, run
-from benchmarks.scenarios import scenarios
-from benchmarks.settings import FULL, QUICK, QUICK_SAMPLES, Conditions, Extent
+from benchmarks.runner import Run, chosen, jobs, left_out, run
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios import core, scenarios
+from benchmarks.settings import (
+    BACKENDS,
+    DEVICES,
+    FULL,
+    FULL_GPU,
+    POLICIES,
+    QUICK,
+    QUICK_SAMPLES,
+    Conditions,
+    Extent,
+)
 from xai_core.errors import UsageError, XaiError
 
 _RESULTS = "results.json"
 _INTERRUPTED = 130
 # What every Typer raises for arguments that cannot be parsed; it has no public name of its own.
 _BadArguments: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(names)
+
 
 app = typer.Typer(
     add_completion=False,
@@ -44,13 +60,21 @@ Models = Annotated[
 Batches = Annotated[
     str, typer.Option("--batches", metavar="NUMBERS", help="Pictures to a call, with commas.")
 ]
+Device = Annotated[str, typer.Option(help=_or(DEVICES))]
+Backend = Annotated[str, typer.Option(help=f"Of Keras: {_or(BACKENDS)}.")]
+Dtype = Annotated[str, typer.Option(help=f"In what models compute: {_or(tuple(POLICIES))}.")]
+Tf32 = Annotated[
+    bool, typer.Option("--tf32", help="Have a GPU multiply float32 in TF32, in studies too.")
+]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where results and plots go.")]
 
 
 @app.command("run")
 def run_command(
-    device: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
-    backend: Annotated[str, typer.Option(help="Of Keras; tensorflow.")] = "tensorflow",
+    device: Device = "cpu",
+    backend: Backend = "tensorflow",
+    dtype: Dtype = "float32",
+    tf32: Tf32 = False,
     engine: Annotated[str, typer.Option(help="Of the studies.")] = "auto",
     threads: Annotated[
         str, typer.Option(metavar="NUMBERS", help="Cores to use, with commas; by default all.")
@@ -77,13 +101,17 @@ def run_command(
     out: Out = Path("out/benchmarks"),
 ) -> None:
     """Measure, and draw the report. What is done is kept: interrupt it, and run it again."""
-    extent = _extent(quick, models, batches)
+    extent = _extent(quick, models, batches, device)
     every = scenarios(extent)
     some = chosen(every, _listed(only))
+    counts = _numbers("threads", threads) or [machine.available()]
+    taken = QUICK_SAMPLES if quick else samples
     conditions = [
-        Conditions(device, backend, engine, count, QUICK_SAMPLES if quick else samples, seed)
-        for count in _numbers("threads", threads) or [machine.available()]
+        Conditions(device, backend, engine, count, taken, seed, dtype, tf32) for count in counts
     ]
+    _hold(some, only, conditions[0])
+    for name, why in left_out(some, conditions[0]).items():
+        typer.echo(f"{name}: left out, {why}", err=True)
     peers = {each.peer for each in every if each.peer}
     asked = Run(
         extent,
@@ -98,11 +126,46 @@ def run_command(
 
 @app.command("list")
 def list_command(
-    quick: Quick = False, only: Only = "", models: Models = "", batches: Batches = ""
+    quick: Quick = False,
+    only: Only = "",
+    models: Models = "",
+    batches: Batches = "",
+    device: Device = "cpu",
+    backend: Backend = "tensorflow",
+    dtype: Dtype = "float32",
+    tf32: Tf32 = False,
 ) -> None:
-    """Show the scenarios."""
-    for each in chosen(scenarios(_extent(quick, models, batches)), _listed(only)):
-        typer.echo(f"{each.name:<36}  {each.summary}")
+    """Show the scenarios, and why some are left out."""
+    conditions = Conditions(device, backend, dtype=dtype, tf32=tf32)
+    some = chosen(scenarios(_extent(quick, models, batches, device)), _listed(only))
+    missed = left_out(some, conditions)
+    for each in some:
+        if each.name in missed:
+            typer.echo(f"{each.name:<36}  left out, {missed[each.name]}")
+        elif each.left_out(conditions) is None:
+            typer.echo(f"{each.name:<36}  {each.summary}")
+
+
+@app.command("trace")
+def trace_command(
+    device: Device = "cpu",
+    backend: Backend = "tensorflow",
+    dtype: Dtype = "float32",
+    tf32: Tf32 = False,
+    model: Annotated[str, typer.Option(help="By name.")] = FULL.sweep_model,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures to a call.")] = 8,
+    call: Annotated[
+        str, typer.Option(metavar="NAME", help=f"forward, {', '.join(core.CALLS)}.")
+    ] = "Grad-CAM",
+    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = machine.available(),
+    out: Out = Path("out/benchmarks"),
+) -> None:
+    """Record where the time of warm calls goes, by the profiler of the framework."""
+    from benchmarks.trace import trace
+
+    conditions = Conditions(device, backend, threads=threads, dtype=dtype, tf32=tf32)
+    for path in trace(conditions, spec(model), batch, call, out / "trace"):
+        typer.echo(f"Wrote {path}")
 
 
 @app.command("report")
@@ -128,8 +191,20 @@ def _draw(results: Results, out: Path) -> None:
         typer.echo(f"Wrote {path}")
 
 
-def _extent(quick: bool, models: str, batches: str) -> Extent:
-    extent = QUICK if quick else FULL
+def _hold(some: Sequence[Scenario], only: str, conditions: Conditions) -> None:
+    """Refuse to measure nothing."""
+    if any(each.left_out(conditions) is None for each in some):
+        return
+    whys = ", ".join(dict.fromkeys(filter(None, (each.left_out(conditions) for each in some))))
+    raise UsageError(
+        f"received {only!r} to measure with device {conditions.device}, backend "
+        f"{conditions.backend}, dtype {conditions.dtype} and TF32 "
+        f"{'on' if conditions.tf32 else 'off'}; expected others: it is measured {whys}"
+    )
+
+
+def _extent(quick: bool, models: str, batches: str, device: str) -> Extent:
+    extent = QUICK if quick else FULL_GPU if device == "gpu" else FULL
     if names := tuple(spec(each).name for each in _listed(models)):
         extent = replace(extent, models=names, query_models=names)
     if numbers := tuple(_numbers("batches", batches)):

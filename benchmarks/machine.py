@@ -6,25 +6,21 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.settings import Conditions
+from benchmarks import frameworks
+from benchmarks.frameworks import Framework
+from benchmarks.settings import POLICIES, Conditions
+from xai_core import backends
 from xai_core.errors import UsageError
 
-_DISTRIBUTIONS = (
-    "xai-core",
-    "tensorflow",
-    "keras",
-    "numpy",
-    "openvino",
-    "tf-keras-vis",
-    "xplique",
-    "tf-explain",
-    "saliency",
-)
+_DISTRIBUTIONS = ("xai-core", "keras", "numpy", "openvino")
+"""On every backend."""
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve")
 """Of the processor's flags, those that decide how fast it multiplies."""
 _SOURCES = ("xai_core", "xai_plugins")
@@ -38,23 +34,26 @@ def available() -> int:
 
 
 def variables(conditions: Conditions) -> dict[str, str]:
-    """What must be in the environment before TensorFlow is first imported."""
-    hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if conditions.device == "cpu" else {}
+    """What must be in the environment before a framework is first imported, whichever it is."""
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": conditions.backend,
         "OMP_NUM_THREADS": str(conditions.threads),
         "MPLBACKEND": "Agg",
-        **hidden,
+        # Else JAX takes most of the GPU at once, and the processes beside it find none left.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        **(hidden if conditions.device == "cpu" else {}),
     }
 
 
 def confine(conditions: Conditions) -> None:
-    """Hold this process and those it starts to some cores; before TensorFlow is imported.
+    """Hold this process and those it starts to some cores and a backend; before it is imported.
 
     Raises:
-        UsageError: there are not so many.
+        UsageError: there are not so many, or the backend is not installed.
     """
+    backends.choose(conditions.backend)
     if conditions.threads > available():
         raise UsageError(
             f"received threads {conditions.threads}; expected at most {available()}, the cores "
@@ -65,25 +64,41 @@ def confine(conditions: Conditions) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: conditions.threads])
 
 
-def tensorflow(conditions: Conditions) -> Any:
-    """TensorFlow, held to the conditions; once, and before it has run anything.
+def framework(conditions: Conditions) -> Framework:
+    """The backend's framework, held to the conditions; once, and before it has run anything.
 
     Raises:
         UsageError: there is no GPU, where one was asked for.
     """
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(conditions.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(conditions.threads)
-    devices = tf.config.list_physical_devices("GPU")
-    if conditions.device == "gpu" and not devices:
+    found = frameworks.framework(conditions.backend)
+    found.hold(conditions)
+    if conditions.device == "gpu" and not found.gpus():
         raise UsageError(
-            "received device 'gpu', and TensorFlow finds none; expected one that it can use: "
-            "install tensorflow[and-cuda], or measure with --device cpu"
+            f"received device 'gpu', and {found.NAME} finds none; expected one that it can use: "
+            f"install {found.CUDA}, or measure with --device cpu"
         )
-    for each in devices:
-        tf.config.experimental.set_memory_growth(each, True)
-    return tf
+    if conditions.dtype != "float32":
+        import keras
+
+        keras.config.set_dtype_policy(POLICIES[conditions.dtype])
+    if conditions.tf32:
+        allow_tf32(found)
+    return found
+
+
+def allow_tf32(framework: Framework) -> None:
+    """Have studies of this process multiply in TF32, which they refuse on JAX and torch."""
+    from xai_core.probe import backend
+
+    module = backend()
+    precise = module.precise
+
+    @contextmanager
+    def coarse() -> Iterator[None]:
+        with precise(), framework.coarse():
+            yield
+
+    module.precise = coarse  # type: ignore[attr-defined]
 
 
 def environment(conditions: Conditions) -> dict[str, Any]:
@@ -94,11 +109,8 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         raise UsageError(
             f"received engine {conditions.engine!r}; expected one of {', '.join(ENGINES)}"
         )
-    tf = tensorflow(conditions)
-    gpus = [
-        tf.config.experimental.get_device_details(each).get("device_name", "unknown")
-        for each in tf.config.list_physical_devices("GPU")
-    ]
+    held = framework(conditions)
+    gpus = list(held.gpus())
     return {
         "conditions": asdict(conditions),
         "machine": {
@@ -107,9 +119,9 @@ def environment(conditions: Conditions) -> dict[str, Any]:
             "instructions": instructions(),
             "memory_gib": _memory(),
             "gpus": gpus,
-            "tf32": bool(gpus) and tf.config.experimental.tensor_float_32_execution_enabled(),
+            "tf32": bool(gpus) and held.tf32(),
         },
-        "versions": {"python": platform.python_version(), **versions()},
+        "versions": {"python": platform.python_version(), **versions(held.DISTRIBUTIONS)},
         "source": source(),
     }
 
@@ -135,10 +147,10 @@ def instructions() -> list[str]:
     return [each for each in _INSTRUCTIONS if each in have]
 
 
-def versions() -> dict[str, str]:
-    """Of what is installed."""
+def versions(more: Iterable[str] = ()) -> dict[str, str]:
+    """Of what is installed, of what counts on every backend and more."""
     found = {}
-    for name in _DISTRIBUTIONS:
+    for name in (*_DISTRIBUTIONS, *more):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
+from benchmarks.settings import Conditions
 from xai_core.errors import UsageError
 from xai_core.files import write_atomically
 
@@ -98,10 +99,9 @@ class Results:
             for each in self.results
         )
 
-    def conditions(self, result: Result) -> Mapping[str, Any]:
-        """Device, backend, engine, threads, samples and seed of a result."""
-        found: Mapping[str, Any] = self.environments[result.environment]["conditions"]
-        return found
+    def conditions(self, result: Result) -> Conditions:
+        """Under which a result was measured."""
+        return Conditions.read(self.environments[result.environment]["conditions"])
 
     def plus(self, result: Result, environment: Mapping[str, Any]) -> "Results":
         """With one more, in the place of an older one under the same conditions."""
@@ -144,11 +144,13 @@ class Results:
 
 
 # More samples are more of the same; all else makes another number.
-_APART = ("device", "backend", "engine", "threads")
+_APART = ("device", "backend", "engine", "threads", "dtype", "tf32")
 
 
 def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    return all(one[name] == two[name] for name in _APART)
+    """What results of older files do not say had its default."""
+    read = Conditions.read(one), Conditions.read(two)
+    return all(getattr(read[0], name) == getattr(read[1], name) for name in _APART)
 
 
 def quartiles(samples: Sequence[float]) -> tuple[float, float]:

@@ -197,12 +197,19 @@ def jobs(
     conditions: Sequence[Conditions],
     pythons: Mapping[str, str],
 ) -> list[Job]:
-    """Every scenario under every condition, peers by the interpreters that are theirs."""
+    """Each scenario under each condition that fits it, peers by interpreters that are theirs."""
     return [
         Job(each, under, pythons.get(each.peer or "", sys.executable))
         for under in conditions
         for each in scenarios
+        if each.left_out(under) is None
     ]
+
+
+def left_out(scenarios: Sequence[Scenario], conditions: Conditions) -> dict[str, str]:
+    """Why some are not measured, by name; peers of another backend are nobody's to miss."""
+    found = {each.name: each.left_out(conditions) for each in scenarios if each.peer is None}
+    return {name: why for name, why in found.items() if why is not None}
 
 
 def chosen(scenarios: Sequence[Scenario], only: Sequence[str]) -> list[Scenario]:

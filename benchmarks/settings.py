@@ -1,13 +1,17 @@
 """What a run measures, and under which conditions: plain data that a worker is told as JSON."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, Self
 
+from xai_core import backends
 from xai_core.errors import UsageError
 
 DEVICES = ("cpu", "gpu")
-BACKENDS = ("tensorflow",)
-"""Those that have something to measure."""
+BACKENDS = tuple(backends.BACKENDS)
+POLICIES: Mapping[str, str] = MappingProxyType({"float32": "float32", "bfloat16": "mixed_bfloat16"})
+"""In what a model computes, and Keras's name for it: weights are kept in float32 in any case."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +28,27 @@ class Conditions:
     """Of each time that a bar is set for; of other times at most 5."""
     seed: int = 0
     """Of the weights, and of the order in which what is compared takes its turns."""
+    dtype: str = "float32"
+    tf32: bool = False
+    """Whether a GPU may multiply float32 in TF32, in studies too."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
-        if self.device not in DEVICES:
-            raise UsageError(f"received device {self.device!r}; expected {' or '.join(DEVICES)}")
-        if self.backend not in BACKENDS:
+        for name, known in (("device", DEVICES), ("backend", BACKENDS), ("dtype", tuple(POLICIES))):
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(f"received {name} {value!r}; expected {' or '.join(known)}")
+        if self.tf32 and self.device != "gpu":
             raise UsageError(
-                f"received backend {self.backend!r}; expected {', '.join(BACKENDS)}: xai-core runs "
-                "on no other yet, so there is nothing to measure"
+                f"received --tf32 with device {self.device!r}; expected device 'gpu': nothing else "
+                "multiplies in it"
             )
         for name in ("threads", "samples"):
             if getattr(self, name) < 1:
                 raise UsageError(f"received {name} {getattr(self, name)}; expected at least 1")
 
     @classmethod
-    def read(cls, data: dict[str, Any]) -> Self:
+    def read(cls, data: Mapping[str, Any]) -> Self:
         """From JSON; what it does not say has its default."""
         return cls(**{each.name: data[each.name] for each in fields(cls) if each.name in data})
 
@@ -97,6 +106,9 @@ FULL = Extent(
     matrix=4096,
 )
 """What bars are set for, and what is drawn; some 20 minutes on two cores."""
+
+FULL_GPU = replace(FULL, batches=(1, 8, 32, 128), matrix=8192)
+"""A GPU has room for more, and smaller matrices do not fill it."""
 
 QUICK = Extent(
     models=("tiny",),

@@ -20,6 +20,13 @@ class Tell(Protocol):
         """Say that `done` of `total` is done, and what runs now."""
 
 
+class Wait(Protocol):
+    """Called before and after what is timed."""
+
+    def __call__(self, made: Any = None) -> None:
+        """Wait for what was made, or until the device has nothing left to do."""
+
+
 def _nothing(_: Any) -> float:
     return 0.0
 
@@ -48,15 +55,13 @@ class Turns:
     """Calls that are not counted; the first of them, or of all, is kept apart as well."""
 
 
-def alternate(
-    ways: Sequence[Way], turns: Turns, wait: Callable[[], None], tell: Tell
-) -> tuple[Measurement, ...]:
+def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tuple[Measurement, ...]:
     """Call each way once a round, in an order that is drawn anew for each.
 
     Args:
         ways: What to time.
         turns: How many rounds.
-        wait: Waits until the device has nothing left to do; part of every sample.
+        wait: Waits for what was made, which is part of every sample; before one, for all there is.
         tell: Told how far it is.
 
     Returns:
@@ -99,11 +104,11 @@ def alternate(
     )
 
 
-def _time(way: Way, wait: Callable[[], None]) -> float:
+def _time(way: Way, wait: Wait) -> float:
     wait()
     started = time.perf_counter()
     made = way.call()
-    wait()
+    wait(made)
     return time.perf_counter() - started - way.less(made)
 
 

@@ -8,8 +8,9 @@ import sys
 import keras
 import matplotlib as mpl
 import numpy as np
-import tensorflow as tf
 from PIL import Image
+
+from benchmarks.frameworks import framework
 
 
 def main(picture: str, layer: str, file: str | None = None) -> None:
@@ -23,13 +24,9 @@ def main(picture: str, layer: str, file: str | None = None) -> None:
     image = Image.open(picture).convert("RGB").resize(model.input_shape[2:0:-1])
     array = np.asarray(image, np.float32)[None]
 
-    both = keras.Model(model.inputs, [model.get_layer(layer).output, *model.outputs])
-    with tf.GradientTape() as tape:
-        activations, predictions = both(array)
-        score = predictions[:, tf.argmax(predictions[0])]
-    gradients = tape.gradient(score, activations)
-    weights = tf.reduce_mean(gradients, axis=(1, 2))
-    heat = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activations, weights))[0].numpy()
+    made = framework(keras.backend.backend()).tutorial(model, layer, array)
+    activations, gradients = map(keras.ops.convert_to_numpy, made)
+    heat = np.maximum((activations * gradients.mean((1, 2), keepdims=True)).sum(-1)[0], 0)
 
     heat = np.uint8(255 * heat / max(float(heat.max()), 1e-9))
     colours = mpl.colormaps["jet"](np.asarray(Image.fromarray(heat).resize(image.size)))[..., :3]

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
-_FLOAT = 4
+_BYTES = MappingProxyType({"float32": 4, "bfloat16": 2, "float16": 2})
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class Work:
     operations: int
     """Multiplications and additions of convolutions and dense layers, two for each pair."""
     bytes: int
-    """Their weights once, and what they read and write once for each picture, in float32: what a
-    program moves that merges all other layers into them."""
+    """Their weights once, and what they read and write once for each picture, in their
+    dtypes: what a program moves that merges all other layers into them."""
 
 
 def forward_work(model: Any, batch: int) -> Work:
@@ -28,8 +29,8 @@ def forward_work(model: Any, batch: int) -> Work:
         read, written = (_size(each.shape) for each in (layer.input, layer.output))
         places = prod(layer.output.shape[1:-1])
         operations += batch * sum(2 * prod(each.shape) * places for each in kernels)
-        moved += _FLOAT * (sum(prod(each.shape) for each in layer.weights))
-        moved += _FLOAT * batch * (read + written)
+        moved += sum(_BYTES[each.dtype] * prod(each.shape) for each in layer.weights)
+        moved += _BYTES[layer.compute_dtype] * batch * (read + written)
     return Work(operations, moved)
 
 

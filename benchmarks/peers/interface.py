@@ -32,6 +32,8 @@ class Peer:
     name: str
     package: str
     """What is imported."""
+    backend: str
+    """On which it runs."""
     methods: Mapping[str, Prepare]
     """By what they should give the same numbers as: a method of ours."""
     variants: Mapping[str, Prepare]

@@ -44,4 +44,10 @@ def _saliency(task: Task) -> Callable[[], Any]:
     return lambda: np.abs(made.GetMask(task.images[0], answer)).max(-1)
 
 
-SALIENCY = Peer("saliency", "saliency", {"grad-cam": _grad_cam, "saliency": _saliency}, variants={})
+SALIENCY = Peer(
+    "saliency",
+    "saliency",
+    "tensorflow",
+    {"grad-cam": _grad_cam, "saliency": _saliency},
+    variants={},
+)

@@ -35,6 +35,7 @@ def _saliency(task: Task) -> Callable[[], Any]:
 TF_EXPLAIN = Peer(
     "tf-explain",
     "tf_explain",
+    "tensorflow",
     {"grad-cam": partial(_grad_cam, guided=False), "saliency": _saliency},
     variants={"grad-cam": partial(_grad_cam, guided=True)},
 )

@@ -34,6 +34,7 @@ def _saliency(task: Task) -> Callable[[], Any]:
 TF_KERAS_VIS = Peer(
     "tf-keras-vis",
     "tf_keras_vis",
+    "tensorflow",
     {"grad-cam": partial(_grad_cam, seek=False), "saliency": _saliency},
     variants={"grad-cam": partial(_grad_cam, seek=True)},
 )

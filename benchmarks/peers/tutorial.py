@@ -38,5 +38,9 @@ def _saliency(task: Task) -> Callable[[], Any]:
 
 
 TUTORIAL = Peer(
-    "tutorial", "tensorflow", {"grad-cam": _grad_cam, "saliency": _saliency}, variants={}
+    "tutorial",
+    "tensorflow",
+    "tensorflow",
+    {"grad-cam": _grad_cam, "saliency": _saliency},
+    variants={},
 )

@@ -35,4 +35,10 @@ def _one_hot(task: Task) -> Any:
     return np.eye(task.model.output_shape[-1], dtype=np.float32)[[task.target]]
 
 
-XPLIQUE = Peer("xplique", "xplique", {"grad-cam": _grad_cam, "saliency": _saliency}, variants={})
+XPLIQUE = Peer(
+    "xplique",
+    "xplique",
+    "tensorflow",
+    {"grad-cam": _grad_cam, "saliency": _saliency},
+    variants={},
+)

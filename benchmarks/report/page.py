@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bars import BARS, Bar, bar_of, ratio, verdicts
-from benchmarks.report.text import amount, plural, table
+from benchmarks.report.text import amount, digits, plural, table, where
 from benchmarks.results import Measurement, Result, Results, quartiles
+from benchmarks.settings import Conditions
 
 if TYPE_CHECKING:
     from benchmarks.report.plots import Plot
@@ -21,16 +22,20 @@ def page(results: Results, plots: Sequence["Plot"]) -> str:
     parts = [
         "### Bars",
         "A ratio is of medians, taken in turns in one process. In the tables below, a ratio in "
-        "bold misses its bar.",
+        "bold misses its bar. Where nothing else is said, the backend is TensorFlow, in float32 "
+        "without TF32.",
         table(
             ("Bar", "Bound", "Goal", "Measured", "Met"), (_bar_row(each, results) for each in BARS)
         ),
     ]
+    shown: list[Plot] = []
     for title, group, intro, layout in SECTIONS:
         found = [each for each in results.results if each.group == group]
         parts += [f"### {title}", intro]
         parts += [layout(found, results)] if found else [f"{NOT_MEASURED.capitalize()}."]
-        parts += [f"![{each.alt}]({each.file})" for each in plots if each.group == group]
+        mine = [each for each in plots if each.group == group and each not in shown]
+        parts += [f"![{each.alt}]({each.file})" for each in mine]
+        shown += mine
     parts += ["### Where and when", *_environments(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -68,7 +73,8 @@ def pivot(found: Sequence[Result], results: Results) -> str:
     names = list(dict.fromkeys(each.what for result in found for each in result.measurements))
     rows = []
     for result in sorted(found, key=lambda each: -_threads(results, each)):
-        cells = [_cell(result, result.find(name)) for name in names]
+        device = results.conditions(result).device
+        cells = [_cell(result, result.find(name), device) for name in names]
         if result.failure:
             cells = [f"failed: {result.failure}", *[""] * (len(names) - 1)]
         rows.append([result.case, _conditions(results, result), *cells])
@@ -82,7 +88,7 @@ def listed(found: Sequence[Result], results: Results) -> str:
 
 
 def _rows(result: Result, results: Results) -> Iterator[Sequence[str]]:
-    conditions = _conditions(results, result)
+    conditions, device = _conditions(results, result), results.conditions(result).device
     if result.failure:
         yield (result.case, conditions, f"failed: {result.failure}", "", "", "", "")
     for each in result.measurements:
@@ -93,7 +99,7 @@ def _rows(result: Result, results: Results) -> Iterator[Sequence[str]]:
         low, high = (amount(value / each.share, each.unit) for value in quartiles(each.samples))
         first = "" if each.first is None else amount(each.first, "s")
         own = amount(each.value, each.unit)
-        yield (*start, own, f"{low} to {high}", _ratio(result, each), first)
+        yield (*start, own, f"{low} to {high}", _ratio(result, each, device), first)
 
 
 def grown(found: Sequence[Result], results: Results) -> str:
@@ -111,32 +117,57 @@ def grown(found: Sequence[Result], results: Results) -> str:
     return table(("What", "Conditions", "Times", "Growth", "Noise"), rows)
 
 
-def _cell(result: Result, measurement: Measurement | None) -> str:
+def throughput(found: Sequence[Result], results: Results) -> str:
+    """Pictures a second, and what the forward pass takes of the machine's peak."""
+    peaks = {
+        where(results.conditions(each)): _multiply(results, each)
+        for each in results.results
+        if each.group == "limit"
+    }
+    names = ("forward", "Grad-CAM", "five CAMs", "saliency")
+    rows = []
+    for result in found:
+        values = [each and each.value for each in map(result.find, names)]
+        forward, peak = result.find("forward"), peaks.get(where(results.conditions(result)))
+        share = ""
+        if peak and forward is not None and forward.value and "operations" in forward.facts:
+            speed = forward.facts["operations"] / (forward.value * forward.share)
+            share = f"{speed / peak:.0%}"
+        cells = [digits(1 / each) if each else "" for each in values]
+        rows.append([result.case, _conditions(results, result), *cells, share])
+    return table(("Case", "Conditions", *names, "Forward pass, of the peak"), rows)
+
+
+def _multiply(results: Results, result: Result) -> float | None:
+    found = result.find(f"multiply, {results.conditions(result).dtype}")
+    return found.value if found else None
+
+
+def _cell(result: Result, measurement: Measurement | None, device: str) -> str:
     if measurement is None:
         return ""
     if measurement.value is None:
         return measurement.failure or NOT_MEASURED
-    return _ratio(result, measurement) or amount(measurement.value, measurement.unit)
+    return _ratio(result, measurement, device) or amount(measurement.value, measurement.unit)
 
 
-def _ratio(result: Result, measurement: Measurement) -> str:
+def _ratio(result: Result, measurement: Measurement, device: str) -> str:
     value = result.ratio(measurement)
     if value is None:
         return ""
-    bar = bar_of(result, measurement)
+    bar = bar_of(result, measurement, device)
     text = amount(value, "")
     return f"**{text}**" if bar and bar.read is ratio and not bar.met_by(value) else text
 
 
 def _threads(results: Results, result: Result) -> int:
-    return int(results.conditions(result)["threads"])
+    return results.conditions(result).threads
 
 
 def _conditions(results: Results, result: Result) -> str:
     """What sets rows of one case apart."""
     conditions = results.conditions(result)
-    where = plural(conditions["threads"], "core") if conditions["device"] == "cpu" else "GPU"
-    return f"{where}, {conditions['engine']}"
+    return f"{where(conditions)}, {conditions.engine}"
 
 
 Layout = Callable[[Sequence[Result], Results], str]
@@ -148,6 +179,13 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
         "A whole call of `compare`, of one forward pass of the same architecture and batch, "
         "which is given for each picture.",
         pivot,
+    ),
+    (
+        "Pictures a second",
+        "core",
+        "And the operations of the forward pass, of those that the product of two large matrices "
+        "reaches by the same framework in the same dtype.",
+        throughput,
     ),
     (
         "OpenVINO",
@@ -236,16 +274,18 @@ def _environments(results: Results) -> Iterator[str]:
 
 
 def _environment(environment: Mapping[str, Any], days: str, count: int) -> str:
-    conditions, machine = environment["conditions"], environment["machine"]
-    where = plural(conditions["threads"], "core")
+    conditions, machine = Conditions.read(environment["conditions"]), environment["machine"]
+    cores = plural(conditions.threads, "core")
     gpus = ", ".join(machine["gpus"])
     facts = {
         "when": f"{days}, {plural(count, 'scenario')}",
-        "processor": f"{where} of {machine['processor']} ({', '.join(machine['instructions'])})",
+        "processor": f"{cores} of {machine['processor']} ({', '.join(machine['instructions'])})",
         "memory": f"{machine['memory_gib']} GiB",
         "GPU": gpus and f"{gpus}, TF32 {'on' if machine['tf32'] else 'off'}",
-        "engine": f"{conditions['engine']} on {conditions['backend']}, {conditions['device']}",
-        "samples": f"{conditions['samples']} of each, seed {conditions['seed']}",
+        "engine": (
+            f"{conditions.engine} on {conditions.backend}, {conditions.device}, {conditions.dtype}"
+        ),
+        "samples": f"{conditions.samples} of each, seed {conditions.seed}",
         "versions": ", ".join(f"{name} {each}" for name, each in environment["versions"].items()),
         "code": f"sha256 {environment['source']}",
     }

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.bars import BARS, Bar
-from benchmarks.report.text import plural
+from benchmarks.report.text import where
 from benchmarks.results import Measurement, Result, Results
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#a33b12", "#1f6f8b", "#5b8c3a", "#7a4fa3", "#c98a1b", "#4d4d4d")
 _BAR, _GOAL = "#222222", "#8a8a8a"
-_DASHES = ("-", "--", ":")
+_DASHES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,16 @@ def _figure(width: float, height: float, columns: int = 1) -> "tuple[Figure, Seq
 
 def _of(results: Results, group: str) -> list[Result]:
     found = [each for each in results.results if each.group == group]
-    return sorted(found, key=lambda each: -results.conditions(each)["threads"])
+    return sorted(found, key=lambda each: -results.conditions(each).threads)
 
 
 def _case(results: Results, result: Result) -> str:
     """What was measured and how: a bar for each."""
-    conditions = results.conditions(result)
-    return f"{result.case}, {_where(results, result)}, {conditions['engine']}"
+    return f"{result.case}, {_where(results, result)}, {results.conditions(result).engine}"
 
 
 def _where(results: Results, result: Result) -> str:
-    conditions = results.conditions(result)
-    if conditions["device"] == "gpu":
-        return "GPU"
-    return plural(conditions["threads"], "core")
+    return where(results.conditions(result))
 
 
 # ---------------------------------------------------------------------------------------
@@ -65,13 +61,17 @@ def _where(results: Results, result: Result) -> str:
 def _ratios(results: Results) -> "Figure | None":
     """A panel for each thing that is asked for, a bar for each case."""
     found = [each for each in _of(results, "core") if each.measurements]
-    bars = [each for each in BARS if each.group == "core"]
     if not found:
         return None
+    devices = {results.conditions(each).device for each in found}
+    bars = [each for each in BARS if each.group == "core" and each.device in devices]
     figure, panels = _figure(12, 1.4 + 0.26 * len(found), len(bars))
     labels = [_case(results, each) for each in found]
     for panel, bar in zip(panels, bars, strict=True):
-        values = [_ratio(each, bar.what) for each in found]
+        values = [
+            _ratio(each, bar.what) * (results.conditions(each).device == bar.device)
+            for each in found
+        ]
         colours = [COLOURS[1] if bar.met_by(value) else COLOURS[0] for value in values]
         panel.barh(labels, values, color=colours, height=0.7)
         _bound(panel, bar)
@@ -118,13 +118,13 @@ class _Curves:
             return None
         figure, (panel,) = _figure(7, 4)
         names, wheres = (list(dict.fromkeys(each)) for each in zip(*lines, strict=True))
-        for (name, where), points in lines.items():
+        for (name, place), points in lines.items():
             panel.plot(
                 *zip(*sorted(points), strict=True),
-                linestyle=_DASHES[wheres.index(where) % len(_DASHES)],
+                linestyle=_DASHES[wheres.index(place) % len(_DASHES)],
                 marker="o",
                 color=COLOURS[names.index(name) % len(COLOURS)],
-                label=f"{name}, {where}",
+                label=f"{name}, {place}",
             )
         _scale(panel, self.scale, sorted({at for points in lines.values() for at, _ in points}))
         panel.set_xlabel(self.x)
@@ -171,20 +171,26 @@ def _scale(panel: "Axes", scale: str, ticks: Sequence[float]) -> None:
 def _peers(results: Results) -> "Figure | None":
     """Ours and theirs for each method, of a forward pass."""
     rows: dict[str, list[tuple[str, float]]] = {}
-    for result in _of(results, "peers"):
+    found = _of(results, "peers")
+    wheres = {_where(results, each) for each in found}
+    for result in found:
         for each in result.measurements:
             value = result.ratio(each)
             name, _, method = each.what.partition(", ")
+            if len(wheres) > 1:
+                name = f"{name}, {_where(results, result)}"
             if value is not None:
                 rows.setdefault(method, []).append((name, value))
     if not rows:
         return None
-    figure, panels = _figure(9, 3.2, len(rows))
-    for panel, (method, found) in zip(panels, rows.items(), strict=True):
-        names = list(dict.fromkeys(name for name, _ in found))
-        means = [median(value for name, value in found if name == each) for each in names]
-        colours = [COLOURS[1] if each == "xai-core" else COLOURS[5] for each in names]
-        marks = panel.barh(names, means, color=colours, height=0.7)
+    # Panels share their rows: one that has no peer's time leaves its place empty.
+    names = list(dict.fromkeys(name for values in rows.values() for name, _ in values))
+    figure, panels = _figure(max(9, 2.2 * len(rows)), 1.2 + 0.34 * len(names), len(rows))
+    for panel, (method, values) in zip(panels, rows.items(), strict=True):
+        shown = [each for each in names if any(name == each for name, _ in values)]
+        means = [median(value for name, value in values if name == each) for each in shown]
+        colours = [COLOURS[1] if each.startswith("xai-core") else COLOURS[5] for each in shown]
+        marks = panel.barh(shown, means, color=colours, height=0.7)
         panel.bar_label(marks, fmt="%.2f", padding=3, fontsize=9)
         panel.set_xlim(0, 1.2 * max(means))
         panel.set_title(method, fontsize=10)
@@ -229,16 +235,16 @@ def _roofline(results: Results) -> "Figure | None":
     """What was reached of what the machine can do, for each number of cores."""
     roofs = {}
     for each in _of(results, "limit"):
-        if (peaks := _peaks(each)) is not None:
+        if (peaks := _peaks(each, results.conditions(each).dtype)) is not None:
             roofs[_where(results, each)] = peaks
     if not roofs or not any(_points(each) for each in _of(results, "core")):
         return None
     figure, panels = _figure(5.5 * len(roofs), 4.2, len(roofs))
-    for panel, (where, (multiply, move)) in zip(panels, roofs.items(), strict=True):
+    for panel, (place, (multiply, move)) in zip(panels, roofs.items(), strict=True):
         shown = [
             (result.case, *point)
             for result in _of(results, "core")
-            if _where(results, result) == where
+            if _where(results, result) == place
             for point in _points(result)
         ]
         _roof(panel, multiply, move)
@@ -251,7 +257,7 @@ def _roofline(results: Results) -> "Figure | None":
             panel.plot([], [], "-", color=COLOURS[number % len(COLOURS)], label=model, linewidth=4)
         for what, marker in markers.items():
             panel.plot([], [], marker, color=_GOAL, label=what)
-        panel.set_title(where, fontsize=10)
+        panel.set_title(place, fontsize=10)
         panel.set_xlabel("operations for each byte that must be moved")
         panel.legend(frameon=False, fontsize=9, loc="lower right")
     panels[0].set_ylabel("GFLOP/s")
@@ -267,9 +273,9 @@ def _roof(panel: "Axes", multiply: float, move: float) -> None:
     panel.set_yscale("log")
 
 
-def _peaks(result: Result) -> tuple[float, float] | None:
-    """Operations and bytes a second."""
-    found = [result.find(name) for name in ("multiply, float32", "move")]
+def _peaks(result: Result, dtype: str) -> tuple[float, float] | None:
+    """Operations in a dtype and bytes, a second."""
+    found = [result.find(name) for name in (f"multiply, {dtype}", "move")]
     values = [each.value for each in found if each is not None and each.value is not None]
     return (values[0], values[1]) if len(values) == len(found) else None
 

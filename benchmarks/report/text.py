@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.settings import Conditions
+
 _STEPS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"))
 
 
@@ -48,6 +50,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def where(conditions: Conditions) -> str:
+    """`2 cores`, `GPU, jax, TF32`: what sets numbers apart, where it is not the default."""
+    cpu = conditions.device == "cpu"
+    more = [
+        str(getattr(conditions, name))
+        for name in ("backend", "dtype")
+        if getattr(conditions, name) != getattr(Conditions, name)
+    ]
+    place = plural(conditions.threads, "core") if cpu else "GPU"
+    return ", ".join([place, *more, *["TF32"] * conditions.tf32])
 
 
 def plural(count: int, word: str) -> str:

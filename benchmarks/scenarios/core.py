@@ -44,12 +44,17 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
 
 def measure(bench: Bench, model: str, batch: int) -> tuple[Measurement, ...]:
     """Time them in turns."""
+    return bench.alternate(ways(bench, model, batch))
+
+
+def ways(bench: Bench, model: str, batch: int) -> list[Way]:
+    """The forward pass, and each call."""
     spec = bench.spec(model)
     study, pictures = bench.study(spec), bench.pictures(spec, batch)
-    ways = [forward(bench, model, batch)]
+    found = [forward(bench, model, batch)]
     for what, asked in CALLS.items():
-        ways.append(Way(what, bench.explain(study, pictures, **asked), FORWARD, batch))
-    return bench.alternate(ways)
+        found.append(Way(what, bench.explain(study, pictures, **asked), FORWARD, batch))
+    return found
 
 
 def forward(bench: Bench, model: str, batch: int) -> Way:

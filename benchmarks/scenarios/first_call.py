@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench import SWEEP, Bench, run
 from benchmarks.models import Spec
 from benchmarks.results import Measurement
-from benchmarks.scenario import Scenario
+from benchmarks.scenario import PLAIN, Scenario
 from benchmarks.settings import Extent
 from benchmarks.timing import Way
 
@@ -28,11 +28,12 @@ def start_scenarios(extent: Extent) -> Iterator[Scenario]:
         "from the start of a process to its first map: xai explain, against a script",
         partial(measure_start, model=extent.first_model),
         place="lean",
+        only=PLAIN,
     )
 
 
 def engine_scenarios(extent: Extent) -> Iterator[Scenario]:
-    """By engine, once TensorFlow is there."""
+    """By engine, once the framework is there."""
     yield Scenario(
         GROUP,
         f"{extent.sweep_model}/engines",

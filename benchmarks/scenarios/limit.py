@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from benchmarks.bench import Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
@@ -32,16 +34,15 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
 
 def measure(bench: Bench) -> tuple[Measurement, ...]:
     """Operations and bytes a second."""
-    tf, side = bench.tf, bench.extent.matrix
-    product = tf.function(lambda a: a @ a, autograph=False)
-    add = tf.function(lambda v: v + 1, autograph=False)
+    side, compiled = bench.extent.matrix, bench.framework.compiled
+    product, add = compiled(lambda a: a @ a), compiled(lambda v: v + 1)
     numbers = min(_VECTOR, side * side * 16)
-    fine = tf.random.stateless_normal((side, side), (0, bench.conditions.seed))
+    values = np.random.default_rng(bench.conditions.seed).standard_normal((side, side), np.float32)
     made = bench.alternate(
         [
-            Way(MULTIPLY, partial(product, fine)),
-            Way(MULTIPLY_COARSE, partial(product, tf.cast(fine, tf.bfloat16))),
-            Way(MOVE, partial(add, tf.zeros(numbers))),
+            Way(MULTIPLY, partial(product, bench.tensor(values))),
+            Way(MULTIPLY_COARSE, partial(product, bench.tensor(values, "bfloat16"))),
+            Way(MOVE, partial(add, bench.tensor(np.zeros(numbers, np.float32)))),
         ]
     )
     work = {MULTIPLY: 2 * side**3, MULTIPLY_COARSE: 2 * side**3, MOVE: 2 * 4 * numbers}

@@ -10,12 +10,14 @@ from benchmarks.bench import Bench
 from benchmarks.models import Spec
 from benchmarks.ranks import spearman
 from benchmarks.results import Measurement, failed
-from benchmarks.scenario import Scenario
+from benchmarks.scenario import PLAIN, Only, Scenario
 from benchmarks.scenarios.core import FORWARD, forward
 from benchmarks.settings import Extent
 from benchmarks.timing import Way, reason
 
 GROUP = "openvino"
+ONLY: Only = {"backend": ("tensorflow",), "device": ("cpu",), **PLAIN}
+"""It reads TensorFlow's programs."""
 ENGINES = ("openvino", "openvino-bf16")
 ORDER = "order of the places, bfloat16"
 
@@ -41,6 +43,7 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
                 f"{model}/batch-{batch}",
                 "Grad-CAM by OpenVINO, against a forward pass by TensorFlow",
                 partial(measure, model=model, batch=batch),
+                only=ONLY,
             )
     for model in extent.ranked_models:
         yield Scenario(
@@ -48,6 +51,7 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
             f"{model}/order",
             "whether bfloat16 keeps the order of the places of a map",
             partial(measure_order, model=model),
+            only=ONLY,
         )
 
 

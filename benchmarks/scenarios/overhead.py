@@ -10,7 +10,7 @@ from benchmarks.bench import Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
 from benchmarks.settings import Extent
-from benchmarks.timing import Way
+from benchmarks.timing import Wait, Way
 
 GROUP = "overhead"
 OWN = "own time"
@@ -30,7 +30,7 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
 def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
     """A whole call less what was spent in compiled programs, by a clock around each."""
     spec = bench.spec(model)
-    with stopwatch() as watch:
+    with stopwatch(bench.wait) as watch:
         study = bench.new_study(spec, bench.conditions.engine)
         explain = bench.explain(study, bench.pictures(spec, 1), ["grad-cam"])
 
@@ -56,8 +56,11 @@ class Watch:
 
 
 @contextmanager
-def stopwatch() -> Iterator[Watch]:
-    """Put a clock around every program that is compiled meanwhile."""
+def stopwatch(wait: Wait) -> Iterator[Watch]:
+    """Put a clock around every program that is compiled meanwhile.
+
+    What it makes is waited for: else a caller would wait on his own time.
+    """
     from xai_core.probe import backend
 
     module, watch = backend(), Watch()
@@ -69,7 +72,9 @@ def stopwatch() -> Iterator[Watch]:
         def run(*arguments: Any) -> Any:
             started = time.perf_counter()
             try:
-                return program(*arguments)
+                made = program(*arguments)
+                wait(made)
+                return made
             finally:
                 watch.seconds += time.perf_counter() - started
 

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.models import Spec
 from benchmarks.results import Measurement
-from benchmarks.scenario import Scenario
+from benchmarks.scenario import Scenario, left_out
 from benchmarks.scenarios import openvino
 from benchmarks.scenarios.core import FORWARD
 from benchmarks.settings import Extent
@@ -47,7 +47,9 @@ def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
         ways.append(_way(what, explain, queries, -(-queries // PICTURES) * PICTURES))
     skipped: tuple[Measurement, ...] = ()
     what = "RISE, openvino"
-    if why := openvino.missing():
+    if left_out(openvino.ONLY, bench.conditions):
+        pass
+    elif why := openvino.missing():
         skipped = (Measurement(what, failure=why),)
     else:
         method, options, queries = asked["RISE"]

@@ -27,6 +27,12 @@ def test_the_work_of_a_model_is_that_of_its_convolutions_and_dense_layers():
         assert work.bytes == 4 * (weights + batch * moved)
 
 
+def test_what_is_moved_is_as_wide_as_its_dtype():
+    inputs = keras.Input((8,), dtype="float32")
+    model = keras.Model(inputs, layers.Dense(4, dtype="mixed_bfloat16")(inputs))
+    assert forward_work(model, 3).bytes == 4 * (8 * 4 + 4) + 2 * 3 * (8 + 4)
+
+
 def test_spearman_is_the_correlation_of_ranks():
     one = np.asarray([[3.0, 1.0], [4.0, 2.0]])
     assert spearman(one, np.exp(one)) == pytest.approx(1)

@@ -73,9 +73,21 @@ def test_what_is_measured_again_takes_the_place_of_what_was():
 
 def test_other_conditions_stand_beside_it():
     kept = Results().plus(result(), environment())
-    for name, value in {"threads": 1, "engine": "eager", "device": "gpu"}.items():
-        kept = kept.plus(result(environment=name), environment(**{name: value}))
-    assert len(kept.results) == 4
+    others = (
+        {"threads": 1},
+        {"engine": "eager"},
+        {"backend": "jax"},
+        {"dtype": "bfloat16"},
+        {"device": "gpu"},
+        {"device": "gpu", "tf32": True},
+    )
+    for other in others:
+        kept = kept.plus(result(environment=str(other)), environment(**other))
+    assert len(kept.results) == 7
+    # What older files do not say had its default.
+    kept = kept.plus(result(environment="new"), environment(dtype="float32", tf32=False))
+    assert len(kept.results) == 7
+    assert [each.environment for each in kept.results].count("e") == 0
 
 
 def test_an_environment_that_nothing_refers_to_is_dropped():

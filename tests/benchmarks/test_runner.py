@@ -3,6 +3,7 @@
 import json
 import stat
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_what_changed_is_measured_again(tmp_path, worker):
     results = run(asked(tmp_path, worker(version="2"), ["a/1"], threads=2), Show())
     assert worker.asked() == [["a/1"]] * 3
     assert len(results.results) == 2
-    assert {results.conditions(each)["threads"] for each in results.results} == {1, 2}
+    assert {results.conditions(each).threads for each in results.results} == {1, 2}
     run(asked(tmp_path, worker(version="2"), ["a/1"], again=frozenset({"a/1"})), Show())
     assert len(worker.asked()) == 4
 
@@ -182,7 +183,15 @@ def test_peers_run_where_they_are_installed():
     ("arguments", "message"),
     [
         (["run", "--device", "tpu"], "received device 'tpu'"),
-        (["run", "--backend", "torch"], "received backend 'torch'"),
+        (["run", "--backend", "mxnet"], "received backend 'mxnet'; expected tensorflow or jax or"),
+        (["run", "--dtype", "float16"], "received dtype 'float16'; expected float32 or bfloat16"),
+        (["run", "--tf32"], "received --tf32 with device 'cpu'; expected device 'gpu'"),
+        (
+            ["run", "--backend", "jax", "--only", "openvino"],
+            "received 'openvino' to measure with device cpu, backend jax, dtype float32 and TF32 "
+            "off; expected others: it is measured only with backend tensorflow",
+        ),
+        (["trace", "--call", "maps"], "received call 'maps'; expected one of forward, Grad-CAM"),
         (["run", "--only", "cors"], "received 'cors' to measure"),
         (["run", "--models", "vgg"], "received model 'vgg'"),
         (["run", "--threads", "two"], "received threads 'two'; expected whole numbers, as in 1,2"),
@@ -206,6 +215,35 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch):
     monkeypatch.setattr(cli, "run", interrupted)
     assert main(["run", "--quick"]) == 130
     assert "what is done is kept, and the same command goes on" in capsys.readouterr().err
+
+
+def test_scenarios_that_conditions_leave_out_have_no_job():
+    here = Scenario("core", "a", "", lambda bench: ())
+    other = replace(here, case="b", only={"backend": ("jax",), "device": ("gpu",)})
+    peer = replace(here, case="c", only={"backend": ("torch",)}, peer="x")
+    every = [here, other, peer]
+    assert [each.scenario for each in runner.jobs(every, [Conditions()], {})] == [here]
+    assert runner.left_out(every, Conditions()) == {"core/b": "only with backend jax"}
+    found = runner.left_out(every, Conditions(backend="jax"))
+    assert found == {"core/b": "only with device gpu"}
+
+
+def test_the_list_says_why_something_is_left_out_and_names_no_peer_of_another_backend(capsys):
+    assert main(["list", "--backend", "torch", "--quick", "--only", "openvino,peers,core"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(lines) == {
+        "core/tiny/batch-2",
+        "openvino/tiny/batch-2",
+        "peers/pytorch-grad-cam/tiny",
+        "peers/captum/tiny",
+    }
+    assert lines["openvino/tiny/batch-2"] == "left out, only with backend tensorflow"
+
+
+def test_a_gpu_has_batches_of_its_own(capsys):
+    assert main(["list", "--device", "gpu", "--only", "core/vgg16"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [f"core/vgg16/batch-{batch}" for batch in (1, 8, 32, 128)]
 
 
 def test_the_list_names_every_scenario(capsys):

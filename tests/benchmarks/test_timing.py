@@ -11,6 +11,7 @@ class Clock:
         self.now = 100.0
         self.pending = 0.0
         self.calls = []
+        self.waited = []
 
     def __call__(self):
         return self.now
@@ -26,7 +27,8 @@ class Clock:
 
         return Way(what, call, **options)
 
-    def wait(self):
+    def wait(self, made=None):
+        self.waited.append(made)
         self.now += self.pending
         self.pending = 0.0
 
@@ -62,6 +64,8 @@ def test_the_device_is_waited_for_before_the_clock_is_read(clock):
     ways = [clock.way("slow", first=1.0, later=1.0, device=7.0)]
     (slow,) = alternate(ways, Turns(2, 0), clock.wait, quiet)
     assert slow.samples == (8.0, 8.0)
+    # Once for all there is, before the clock starts, and for what was made before it is read.
+    assert clock.waited == [None, "slow"] * 4
 
 
 def test_every_round_calls_every_way_once_in_an_order_drawn_anew(clock):
