@@ -34,6 +34,16 @@ def precise():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def room():
+    """JAX keeps what it compiled: gigabytes, after the whole suite."""
+    yield
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
 def pytest_collection_modifyitems(items):
     """Leave out what a backend does not have."""
     import keras
@@ -43,6 +53,7 @@ def pytest_collection_modifyitems(items):
         "tensorflow": "tensorflow",
         "torch": "torch",
         "compiles": "tensorflow and jax",
+        "bounds": "tensorflow and torch",
     }
     for item in items:
         for mark, needed in left_out.items():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from plain import drawn
 
 from xai_core import Study
 from xai_core.demo import cat
@@ -24,6 +25,7 @@ def build(seed=4):
     x = layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, layers.Dense(5, activation="softmax", name="head")(x))
     draw = np.random.default_rng(seed)
+    drawn(model, seed)
     model.get_layer("norm").set_weights([draw.uniform(0.5, 2, 6) for _ in range(4)])
     return model
 

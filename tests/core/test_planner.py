@@ -73,6 +73,12 @@ def study_of(model, registry):
     return Study(model, registry=registry, preprocess="unit")
 
 
+def forget_calls(model):
+    """Those that told the shapes, which JAX traces."""
+    for name in ("at_input", "between", "in_head"):
+        model.get_layer(name).calls.clear()
+
+
 def layer_calls(model):
     return {name: len(model.get_layer(name).calls) for name in ("at_input", "between", "in_head")}
 
@@ -90,6 +96,7 @@ def operations(study, kind):
 def test_everything_at_once_takes_one_pass_and_one_forward(registry):
     model = make_model()
     study = study_of(model, registry)
+    forget_calls(model)
     many = study.compare(
         pictures(1),
         ["grad-cam", "grad-cam++", "saliency"],
@@ -155,7 +162,9 @@ def test_maps_without_gradients_take_no_backward(registry):
 @pytest.mark.compiles
 def test_pictures_go_in_batches_of_one_compiled_shape(registry):
     model = make_model()
-    many = study_of(model, registry).compare(pictures(5), "grad-cam", batch=2)
+    study = study_of(model, registry)
+    forget_calls(model)
+    many = study.compare(pictures(5), "grad-cam", batch=2)
     assert [(each.pictures, each.targets) for each in many.passes] == [(2, 1), (2, 1), (1, 1)]
     assert model.get_layer("at_input").calls == [(2, *SIZE, 3)]
     assert len(many.cells) == len(many.predictions) == 5

@@ -944,6 +944,7 @@ def test_what_others_declared_is_not_given_to_an_explainer_that_did_not(study):
     assert len(comparison.failures) == 1
 
 
+@pytest.mark.bounds
 def test_an_explainer_of_a_distribution_is_named_with_it(acme):
     study = Study(classifier(), registry=acme)
     with pytest.raises(ExplainerError, match=r"explainer 'inputs' of acme-models 1\.2 raised"):

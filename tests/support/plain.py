@@ -1,4 +1,4 @@
-"""Gradients as a user of each backend would take them, with none of our code."""
+"""What a test needs of a backend by itself: as its user would write it, with none of our code."""
 
 import keras
 import numpy as np
@@ -37,3 +37,13 @@ def gradient(score, at):
 def array(tensor):
     """A tensor, on whatever device, as numbers."""
     return keras.ops.convert_to_numpy(tensor)
+
+
+def drawn(model, seed):
+    """The model with kernels that are the same on every backend: each draws its own from a seed."""
+    draw = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        if len(weight.shape) > 1:
+            fan_in = np.prod(weight.shape[:-1])
+            weight.assign(draw.standard_normal(weight.shape) * (2 / fan_in) ** 0.5)
+    return model
