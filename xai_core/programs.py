@@ -101,6 +101,7 @@ class Programs:
             kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
             readout = replace(readout, graph=self._folding(readout.graph, kept))
             variables = self._folding.variables(readout.graph)
+            backend().lay_out(variables)
             if self._weights == "built in":
                 frozen = worth_building_in(variables)
         way = self._policy.way

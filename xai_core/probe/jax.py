@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from xai_core.probe.pullback import Pullback
-from xai_core.probe.wide import TABLE
+from xai_core.probe.wide import float64_stays
 from xai_core.typing import Tensor, Way
 
 ONCE: Way = "compiled"
@@ -26,7 +26,7 @@ def precise() -> Iterator[None]:
     with (
         jax.enable_x64(True),
         jax.default_matmul_precision("highest"),
-        TABLE.without_float64(),
+        float64_stays(),
     ):
         yield
 
@@ -63,6 +63,10 @@ def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
         return found
 
     return Pullback(value, back, jax.vmap(back))
+
+
+def lay_out(variables: Sequence[Any]) -> None:
+    """Nothing to do: compiled programs lay kernels out by themselves."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

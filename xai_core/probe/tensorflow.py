@@ -82,6 +82,10 @@ def pullback(function: Callable[[Tensor], Tensor], argument: Tensor) -> Pullback
     return Pullback(value, back, together)
 
 
+def lay_out(variables: Sequence[Any]) -> None:
+    """Nothing to do: compiled programs lay kernels out by themselves."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device has no memory left."""
     return isinstance(error, tf.errors.ResourceExhaustedError)

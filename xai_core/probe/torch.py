@@ -8,13 +8,28 @@ import keras
 import ml_dtypes
 import numpy as np
 import torch
+from keras.src.backend.torch import nn
 
 from xai_core.probe.pullback import Pullback
-from xai_core.probe.wide import TABLE
+from xai_core.probe.replaced import Replaced
+from xai_core.probe.wide import float64_stays
 from xai_core.typing import Tensor, Way
 
 ONCE: Way = "eager"
 """What is faster for a single pass: nothing is compiled here."""
+
+
+_AXES = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
+def _channels_first(inputs: Tensor) -> Tensor:
+    return torch.permute(inputs, _AXES[inputs.ndim])
+
+
+_no_copies = Replaced(vars(nn), "_transpose_spatial_inputs", _channels_first)
+"""Keras copies what a convolution is given to have its channels first, and once more to have them
+last again, as torch reads them fastest. A view does for both, and a sixth to a third of the time of
+a forward pass is saved."""
 
 
 @contextmanager
@@ -27,7 +42,7 @@ def precise() -> Iterator[None]:
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = False
     try:
-        with TABLE.without_float64():
+        with float64_stays(), _no_copies():
             yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
@@ -74,6 +89,21 @@ def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
         return torch.stack([back(each) for each in gradients])
 
     return Pullback(value.detach(), back, together)
+
+
+def lay_out(variables: Sequence[Any]) -> None:
+    """Have kernels lie in memory as convolutions read them: their values and shapes stay.
+
+    Otherwise each is copied whenever it is read.
+    """
+    for variable in variables:
+        held = variable.value
+        if held.ndim == len(_KERNEL):
+            rows = held.data.permute(_KERNEL).contiguous(memory_format=torch.channels_last)
+            held.data = rows.permute(_KERNEL_BACK)
+
+
+_KERNEL, _KERNEL_BACK = (3, 2, 0, 1), (2, 3, 1, 0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
