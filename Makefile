@@ -14,6 +14,10 @@ BIN := .venv/bin
 DEMO_FIGURE := out/cat-over-coffee.png
 comma := ,
 PYTEST_ARGS ?= -n 2 --dist loadfile
+# What has to do with the framework: not the command line, pictures, figures, reports and files.
+ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs tests/plugins \
+    $(addprefix tests/core/test_,$(addsuffix .py,backends definitions disagreement engines \
+    explaining histogram kernels leftovers models placement planner study))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -29,7 +33,11 @@ demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 test: .venv/.ready ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-backends: .venv/.backends-ready ## hold JAX and torch to the maps that TensorFlow makes; some minutes
+backends: .venv/.backends-ready ## run the tests on torch and JAX, and hold their maps to TensorFlow's
+	@for backend in torch jax; do \
+	    echo "Keras on $$backend"; \
+	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PYTEST_ARGS) $(ON_BACKENDS); \
+	done
 	@$(BIN)/python -m pytest tests/backends
 
 check: .venv/.ready ## lint, format, types and import contracts

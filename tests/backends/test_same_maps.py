@@ -6,6 +6,7 @@ Each backend runs in a process of its own, see `maps.py`, on the same weights an
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,45 +60,42 @@ def weights(model, damped):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("maps")
+def made(tmp_path_factory):
+    """What each backend makes in each precision; the processes run two at a time."""
+    folder = tmp_path_factory.mktemp("maps")
     maps = worker()
     for name in maps.APPLICATIONS:
         model = maps.build(name, "float32")
-        np.savez(made / f"{name}.npz", *weights(model, DAMPED.get(name)))
-    return made
+        np.savez(folder / f"{name}.npz", *weights(model, DAMPED.get(name)))
+    installed = [name for name in ("tensorflow", *OTHERS) if find_spec(name)]
+    with ThreadPoolExecutor(2) as lanes:
+        started = {
+            (backend, dtype): lanes.submit(run, folder, backend, dtype)
+            for dtype in ("float64", "float32")
+            for backend in installed
+        }
+
+        def found(backend, dtype):
+            if backend not in installed:
+                pytest.skip(f"{backend} is not installed")
+            return started[backend, dtype].result()
+
+        yield found
 
 
 def run(folder, backend, dtype):
-    """What a backend makes; None where it is not installed."""
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    path = folder / f"{backend}-{dtype}.npz"
-    if not path.exists():
-        # JAX makes no float64 array, not even for a model's weights, unless it is told to.
-        precision = {"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}
-        done = subprocess.run(
-            [sys.executable, WORKER, folder, dtype],
-            env={**os.environ, "KERAS_BACKEND": backend, **precision},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-    with np.load(path) as kept:
+    # JAX makes no float64 array, not even for a model's weights, unless it is told to.
+    precision = {"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}
+    done = subprocess.run(
+        [sys.executable, WORKER, folder, dtype],
+        env={**os.environ, "KERAS_BACKEND": backend, **precision},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(folder / f"{backend}-{dtype}.npz") as kept:
         return {key: kept[key] for key in kept.files}
-
-
-@pytest.fixture(scope="module")
-def tensorflow(folder):
-    known = {}
-
-    def found(dtype):
-        if dtype not in known:
-            known[dtype] = run(folder, "tensorflow", dtype)
-        return known[dtype]
-
-    return found
 
 
 def deviation(found, expected):
@@ -113,8 +111,8 @@ def ours(found):
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_in_float64_all_maps_are_the_same(folder, tensorflow, backend):
-    expected, found = tensorflow("float64"), run(folder, backend, "float64")
+def test_in_float64_all_maps_are_the_same(made, backend):
+    expected, found = made("tensorflow", "float64"), made(backend, "float64")
     assert set(found) == set(expected)
     off = {}
     for key, map_ in ours(expected).items():
@@ -129,12 +127,9 @@ def test_in_float64_all_maps_are_the_same(folder, tensorflow, backend):
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_in_float32_class_activation_maps_are_as_exact(folder, tensorflow, backend):
-    exact, plain, found = (
-        tensorflow("float64"),
-        tensorflow("float32"),
-        run(folder, backend, "float32"),
-    )
+def test_in_float32_class_activation_maps_are_as_exact(made, backend):
+    exact, plain = made("tensorflow", "float64"), made("tensorflow", "float32")
+    found = made(backend, "float32")
     assert set(found) == set(plain)
     off = {}
     for key, map_ in ours(plain).items():
@@ -147,14 +142,9 @@ def test_in_float32_class_activation_maps_are_as_exact(folder, tensorflow, backe
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_in_float32_input_gradients_are_no_further_from_float64_than_tensorflows(
-    folder, tensorflow, backend
-):
-    exact, plain, found = (
-        tensorflow("float64"),
-        tensorflow("float32"),
-        run(folder, backend, "float32"),
-    )
+def test_in_float32_input_gradients_are_no_further_from_float64_than_tensorflows(made, backend):
+    exact, plain = made("tensorflow", "float64"), made("tensorflow", "float32")
+    found = made(backend, "float32")
     off = {"tensorflow": [], backend: []}
     for key, map_ in ours(plain).items():
         if key.split("|")[1] in ("saliency", "gradient-x-input"):

@@ -264,6 +264,7 @@ def test_saliency_in_float32_is_no_further_off_than_a_plain_tape(proof):
     assert max(ours) <= 1.5 * max(plain)
 
 
+@pytest.mark.tensorflow
 def test_saliency_with_weights_folded_or_built_in_is_no_further_off_than_without(registry):
     # What flips differs from picture to picture, so it takes some of them to compare.
     model = registry.adapter("efficientnet-lite0").build("imagenet")
