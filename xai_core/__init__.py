@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xai_core.disagreement import Disagreement
     from xai_core.discovery import explainer, list_adapters, list_explainers, list_metrics
     from xai_core.errors import XaiError
+    from xai_core.evaluation import Evaluation
     from xai_core.evidence import Attribution, Evidence
     from xai_core.hookspecs import hookimpl
     from xai_core.images import read_picture
@@ -35,6 +36,7 @@ _HOMES = {
     "Comparison": "types",
     "Curve": "metrics",
     "Disagreement": "disagreement",
+    "Evaluation": "evaluation",
     "Evidence": "evidence",
     "Explainer": "interfaces",
     "Explanation": "types",
@@ -67,6 +69,7 @@ __all__ = [
     "Comparison",
     "Curve",
     "Disagreement",
+    "Evaluation",
     "Evidence",
     "Explainer",
     "Explanation",
