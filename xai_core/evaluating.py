@@ -157,6 +157,7 @@ def run_evaluation(
         seed=seed,
         warnings=tuple(map(str, study.warnings)),
         notices=tuple(notices),
+        is_interrupted=bool(notices),
         origin=study.origin,
     )
 

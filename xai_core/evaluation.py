@@ -126,6 +126,14 @@ class Contest:
             return "beats"
         return "does not beat" if self.gain.high < 0 else "no difference shown"
 
+    def __str__(self) -> str:
+        word, _, _ = self.word.partition(": ")
+        return {
+            "no difference shown": f"{word} to {self.against}",
+            "beats": f"beats {self.against}",
+            "does not beat": f"does not beat {self.against}",
+        }.get(word, word)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -178,6 +186,7 @@ class Evaluation:
     """What there is to say against the model, as it is fed here."""
     notices: tuple[str, ...]
     """What was not done as it was asked for."""
+    is_interrupted: bool
     origin: Callable[[], Mapping[str, Any]] = field(repr=False)
     """Tells model, weights, preprocessing and versions when asked."""
 
@@ -336,7 +345,14 @@ class Evaluation:
         )
 
 
-HEADER = ("row", "mean", "95 % interval", "pictures", "against the reference rows", "next row")
+HEADER = (
+    "row",
+    "mean",
+    "95 % interval",
+    "pictures",
+    "against the reference rows",
+    "against the next row",
+)
 
 
 def table_rows(standings: Iterable[Standing]) -> Iterator[tuple[str, ...]]:
@@ -348,7 +364,7 @@ def table_rows(standings: Iterable[Standing]) -> Iterator[tuple[str, ...]]:
             yield name, "", "", "0", told, ""
             continue
         failed = f", {each.failures} failed" if each.failures else ""
-        after = f"{each.next.word}: {each.next.against}" if each.next else ""
+        after = str(each.next) if each.next else ""
         yield (
             name,
             f"{each.value.mean:.4f}",

@@ -204,6 +204,8 @@ def test_few_pictures_show_nothing(softmax, count, words):
         each for each in found.ranking("deletion(steps=20)") if each.row.name == "planted"
     ]
     assert standing.words == words
+    if 1 < count < 6:
+        assert str(standing.next).startswith("no difference shown to ")
     assert (standing.value.low is None) == (count == 1)
 
 
@@ -421,7 +423,10 @@ def test_a_markdown_table_for_each_metric(made):
     lines = text.splitlines()
     assert "## deletion(steps=20)" in lines
     assert "## insertion(steps=20)" in lines
-    header = "| row | mean | 95 % interval | pictures | against the reference rows | next row |"
+    header = (
+        "| row | mean | 95 % interval | pictures | against the reference rows | "
+        "against the next row |"
+    )
     assert lines.count(header) == 2
     assert sum(line.startswith("| (") for line in lines) == 8  # four reference rows for each
     assert "| (uniform) |" in text
