@@ -251,7 +251,9 @@ def _contributions(plugin: Plugin) -> _Offer:
         _check(plugin.source, adapter, ModelAdapter)
     for metric in offer.metrics:
         _check(plugin.source, metric, Metric)
-        _check_metric(plugin.source, metric)
+        told = breach_of_metric(metric)
+        if told:
+            raise RegistryError(f"{plugin.source}: metric {metric.name!r} says {told}")
     return offer
 
 
@@ -275,14 +277,13 @@ def _check(source: Source, item: Any, interface: type) -> None:
         )
 
 
-def _check_metric(source: Source, metric: Metric) -> None:
-    """What a ranking cannot do without: which way is better, and between what bounds."""
+def breach_of_metric(metric: Metric) -> str:
+    """What a ranking cannot do without, and the metric does not say properly; empty if nothing."""
     for name, (fits, expected) in _OF_METRICS.items():
         value = getattr(metric, name, None)
         if not fits(value):
-            raise RegistryError(
-                f"{source}: metric {metric.name!r} says {name} = {value!r}; expected {expected}"
-            )
+            return f"{name} = {value!r}; expected {expected}"
+    return ""
 
 
 def _are_bounds(value: Any) -> bool:

@@ -13,6 +13,8 @@ Canvas: TypeAlias = Literal["black", "mean", "blur"]
 
 _SIGMA = 5 / 224
 """Of the blur, as a share of the shorter side: what Petsiuk's own code blurs by."""
+_LEAST = 2.0
+"""Of the blur in pixels: of a picture of 32 pixels, the share above would leave all to be seen."""
 
 
 def canvas(kind: Canvas, pixels: FloatArray) -> FloatArray:
@@ -23,7 +25,8 @@ def canvas(kind: Canvas, pixels: FloatArray) -> FloatArray:
 
 def _blur(pixels: FloatArray) -> FloatArray:
     """Through a Gaussian; at the edges its weights are those within the picture."""
-    rows, columns = (_gaussian(side, _SIGMA * min(pixels.shape[:2])) for side in pixels.shape[:2])
+    sigma = max(_LEAST, _SIGMA * min(pixels.shape[:2]))
+    rows, columns = (_gaussian(side, sigma) for side in pixels.shape[:2])
     blurred: FloatArray = np.einsum("yh,hwc,xw->yxc", rows, pixels, columns, optimize=True)
     return blurred
 

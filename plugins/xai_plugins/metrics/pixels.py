@@ -98,12 +98,13 @@ class Insertion(_ByPixels):
     probability rises early and the area is large. Higher is better, 0 to 1.
 
     Traps. A model may know the class from the blurred picture already: then every map scores
-    high. The blur is that of the authors' code, a Gaussian of 5 pixels in 224. On a black canvas
-    the edges of what was put in are evidence of their own, and smooth maps, which put in whole
-    pieces, gain by that. Pixels of equal value are put in in a random order that is the same for
-    every method, not by their position. Insertion of a map is deletion of the inverted map on
-    the same baseline, read backwards: the two are not independent witnesses. An area is not
-    comparable between pictures or models.
+    high. The blur is a Gaussian of 5 pixels in 224, as wide as in the authors' code, which cuts
+    it off at 11 x 11 pixels, and of 2 pixels at least. On a black canvas the edges of what was
+    put in are evidence of their own, and smooth maps, which put in whole pieces, gain by that.
+    Pixels of equal value are put in in a random order that is the same for every method, not by
+    their position. Insertion of a map is deletion of the inverted map on the same baseline, read
+    backwards: the two are not independent witnesses. An area is not comparable between pictures
+    or models.
     """
 
     name: ClassVar[str] = "insertion"

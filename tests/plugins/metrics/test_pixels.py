@@ -186,14 +186,15 @@ def test_what_is_refused():
         Insertion(steps=0)
 
 
-def test_the_blur_keeps_the_mean_of_a_picture_of_one_colour_and_spreads_a_point():
-    """Rows and columns by the same width: 5 of 224 of the shorter side, in pixels 1 here."""
-    size = (45, 90)
+@pytest.mark.parametrize(("size", "sigma"), [((224, 260), 5), ((60, 45), 2), ((45, 60), 2)])
+def test_the_blur_spreads_a_point_and_leaves_one_colour(size, sigma):
+    """Down and across by the same width: 5 of 224 of the shorter side, or 2 pixels."""
     point = np.zeros((*size, 1))
-    point[22, 45] = 1
+    row, column = size[0] // 2, size[1] // 2
+    point[row, column] = 1
     blurred = canvas("blur", point)[..., 0]
-    sigma = 5 / 224 * 45
-    assert blurred[22, 46] / blurred[22, 45] == pytest.approx(np.exp(-0.5 / sigma**2))
-    assert blurred[23, 45] / blurred[22, 45] == pytest.approx(np.exp(-0.5 / sigma**2))
+    ratio = np.exp(-0.5 / sigma**2)
+    assert blurred[row, column + 1] / blurred[row, column] == pytest.approx(ratio, abs=1e-6)
+    assert blurred[row + 1, column] / blurred[row, column] == pytest.approx(ratio, abs=1e-6)
     assert blurred.sum() == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(canvas("blur", np.full((*size, 3), 7.0)), 7)
