@@ -198,3 +198,11 @@ def test_the_blur_spreads_a_point_and_leaves_one_colour(size, sigma):
     assert blurred[row + 1, column] / blurred[row, column] == pytest.approx(ratio, abs=1e-6)
     assert blurred.sum() == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(canvas("blur", np.full((*size, 3), 7.0)), 7)
+
+
+def test_the_mean_colour_is_a_colour():
+    pixels = np.zeros((2, 3, 3), np.float32)
+    pixels[0, 0] = (60, 6, 0)
+    found = canvas("mean", pixels)
+    assert (found.shape, found.dtype) == (pixels.shape, np.float32)
+    np.testing.assert_allclose(found, np.broadcast_to([10, 1, 0], pixels.shape))
