@@ -501,3 +501,22 @@ def test_the_model_and_the_picture_are_as_they_were(registry):
     np.testing.assert_array_equal(picture, before)
     for one, other in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_random_map_is_not_what_ties_are_broken_by(softmax):
+    """Or the rows `random` and `uniform` were one order and its opposite."""
+    trials = []
+
+    @dataclass(frozen=True)
+    class Look(Wild):
+        name: ClassVar[str] = "look"
+
+        def score(self, trial):
+            trials.append(trial)
+            return Score(0.5)
+
+    found = softmax.evaluate(noise(1), Planted(), Look(), 0)
+    assert found.rows[1].name == "random"
+    ties = trials[1].generator().random(60)
+    assert abs(np.corrcoef(trials[1].attribution.ravel(), ties)[0, 1]) < 0.5
+    assert all((each.generator().random(60) == ties).all() for each in trials)
