@@ -13,13 +13,15 @@ from xai_core.backends import check
 if TYPE_CHECKING:
     from xai_core.across_models import compare
     from xai_core.disagreement import Disagreement
-    from xai_core.discovery import explainer, list_adapters, list_explainers
+    from xai_core.discovery import explainer, list_adapters, list_explainers, list_metrics
     from xai_core.errors import XaiError
+    from xai_core.evaluation import Evaluation
     from xai_core.evidence import Attribution, Evidence
     from xai_core.hookspecs import hookimpl
     from xai_core.images import read_picture
-    from xai_core.interfaces import Explainer, ModelAdapter
+    from xai_core.interfaces import Explainer, Metric, ModelAdapter
     from xai_core.laws import Law
+    from xai_core.metrics import Curve, Score, Trial
     from xai_core.needs import Needs
     from xai_core.placement import devices
     from xai_core.preprocessing import Preprocessing
@@ -32,20 +34,25 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attribution": "evidence",
     "Comparison": "types",
+    "Curve": "metrics",
     "Disagreement": "disagreement",
+    "Evaluation": "evaluation",
     "Evidence": "evidence",
     "Explainer": "interfaces",
     "Explanation": "types",
     "FeatureLayer": "surgery",
     "Law": "laws",
+    "Metric": "interfaces",
     "ModelAdapter": "interfaces",
     "Needs": "needs",
     "Prediction": "types",
     "Preprocessing": "preprocessing",
     "Registry": "registry",
     "Rule": "surgery.rewire",
+    "Score": "metrics",
     "Study": "study",
     "Target": "types",
+    "Trial": "metrics",
     "XaiError": "errors",
     "compare": "across_models",
     "devices": "placement",
@@ -53,26 +60,32 @@ _HOMES = {
     "hookimpl": "hookspecs",
     "list_adapters": "discovery",
     "list_explainers": "discovery",
+    "list_metrics": "discovery",
     "read_picture": "images",
 }
 
 __all__ = [
     "Attribution",
     "Comparison",
+    "Curve",
     "Disagreement",
+    "Evaluation",
     "Evidence",
     "Explainer",
     "Explanation",
     "FeatureLayer",
     "Law",
+    "Metric",
     "ModelAdapter",
     "Needs",
     "Prediction",
     "Preprocessing",
     "Registry",
     "Rule",
+    "Score",
     "Study",
     "Target",
+    "Trial",
     "XaiError",
     "__version__",
     "compare",
@@ -81,6 +94,7 @@ __all__ = [
     "hookimpl",
     "list_adapters",
     "list_explainers",
+    "list_metrics",
     "read_picture",
 ]
 

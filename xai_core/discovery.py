@@ -16,6 +16,11 @@ def list_adapters() -> list[str]:
     return list(Registry.discover().adapters)
 
 
+def list_metrics() -> list[str]:
+    """The names of the metrics of every installed plugin."""
+    return list(Registry.discover().metrics)
+
+
 def explainer(name: str, /, **parameters: Any) -> Explainer:
     """An installed explainer, set up: `explainer("rise", masks=4000)`.
 

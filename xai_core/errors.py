@@ -20,7 +20,7 @@ class UsageError(XaiError):
 
 
 class UnknownNameError(UsageError):
-    """No explainer, adapter, scheme or family carries the name asked for."""
+    """No explainer, adapter, metric, scheme or family carries the name asked for."""
 
 
 class TargetError(UsageError):
@@ -32,7 +32,7 @@ class LayerError(UsageError):
 
 
 class ParameterError(UsageError):
-    """An explainer's parameter that it does not have, or a value it cannot take."""
+    """A parameter that an explainer or metric does not have, or a value it cannot take."""
 
 
 class PictureError(XaiError):
@@ -65,6 +65,10 @@ class RegistryError(XaiError):
 
 class ExplainerError(XaiError):
     """An explainer that raised, or returned what is not a map."""
+
+
+class MetricError(XaiError):
+    """A metric that raised, or returned what is not a score; a map that cannot be scored."""
 
 
 class UndeclaredNeedError(ExplainerError):

@@ -1,4 +1,4 @@
-"""The two interfaces that plugins implement."""
+"""The three interfaces that plugins implement."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from xai_core.evidence import Attribution, Evidence
     from xai_core.images import Fit
+    from xai_core.metrics import Score, Trial
     from xai_core.preprocessing import Preprocessing
     from xai_core.surgery import FeatureLayer, Graph
 
@@ -146,3 +147,45 @@ class ModelAdapter(ABC):
     @abstractmethod
     def labels(self, classes: int) -> Sequence[str] | None:
         """The names of the classes, when a model with that many outputs has the family's own."""
+
+
+class Metric(ABC):
+    """A number that says how good a map is.
+
+    Subclass it as a frozen dataclass whose fields, all with defaults, are the
+    metric's parameters. Its docstring names the paper, the equation and the traps:
+    what the number does not show.
+    """
+
+    name: ClassVar[str]
+    """What users type: lower case, digits, `-` and `+`."""
+    summary: ClassVar[str]
+    """One line for `xai list metrics`."""
+    higher_is_better: ClassVar[bool]
+    """Which way is better: no metric is turned round to make all of them point one way."""
+    bounds: ClassVar[tuple[float, float]]
+    """The lowest and the highest value there can be, `-math.inf` and `math.inf` included."""
+
+    @property
+    def queries(self) -> int | None:
+        """The most pictures that it asks about for each map: what it costs.
+
+        None where that depends on the picture.
+        """
+        return None
+
+    def __post_init__(self) -> None:
+        """Hold the parameters to their types and bounds."""
+        check_parameters(self)
+
+    @abstractmethod
+    def score(self, trial: "Trial") -> "Score":
+        """Score one map of one picture for one class.
+
+        Args:
+            trial: The picture, the map and who answers questions. What it holds is
+                read-only, and what is drawn at random is drawn from `trial.generator()`.
+
+        Returns:
+            The value, within `bounds`; facts and a curve, where there are any.
+        """

@@ -165,7 +165,7 @@ class Batch:
     """What is odd about each picture: of a large one that takes as long as a map."""
 
 
-def _where_it_runs(
+def where_it_runs(
     function: Callable[Concatenate["Study", Given], T],
 ) -> Callable[Concatenate["Study", Given], T]:
     """On the study's device, with float32 as float32, whatever it would rather multiply in."""
@@ -178,7 +178,7 @@ def _where_it_runs(
     return run  # type: ignore[return-value]  # mypy takes the first argument's name for a part of it
 
 
-@_where_it_runs
+@where_it_runs
 def run_plan(
     study: "Study", plan: Plan, sources: Sequence[PictureLike], batch: int, progress: Progress
 ) -> Comparison:
@@ -360,7 +360,7 @@ def _pass(
     return reading
 
 
-@_where_it_runs
+@where_it_runs
 def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     """The classes of highest score for one picture."""
     made = _prepare(study, [as_picture(source)], 1)
@@ -369,7 +369,7 @@ def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     return prediction
 
 
-@_where_it_runs
+@where_it_runs
 def read_gradients(
     study: "Study", source: PictureLike, wanted: Wanted, layer: Step
 ) -> tuple[GradientHistogram, GradientHistogram]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from keras import ops
 
 from xai_core.evidence import QUERY_BATCH
@@ -70,6 +71,11 @@ class Queries:
         answer = self._study.bias_terms(images, targets)
         self._add(images.shape[0])
         return answer
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Probabilities (M, classes) of images (M, H, W, C), by the same program as the scores."""
+        nothing = np.zeros(images.shape[0], np.int32)
+        return self._ask(images, nothing, Needs.NOTHING, lambda reading: reading.probabilities)
 
     def pictures(self, sources: Sequence[Any]) -> Tensor:
         """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""

@@ -1,10 +1,10 @@
-"""Which explainers and adapters there are, and which distribution each comes from."""
+"""Which explainers, adapters and metrics there are, and which distribution each comes from."""
 
 import dataclasses
 import difflib
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
 from types import MappingProxyType
@@ -14,14 +14,14 @@ import pluggy
 
 from xai_core import hookspecs
 from xai_core.errors import RegistryError, UnknownNameError
-from xai_core.interfaces import Explainer, ModelAdapter
+from xai_core.interfaces import Explainer, Metric, ModelAdapter
 from xai_core.needs import Needs
 from xai_core.settings import configured, configured_by_text, named
 from xai_core.surgery import Graph
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+-]*")
 
-Item = TypeVar("Item", Explainer, ModelAdapter)
+Item = TypeVar("Item", Explainer, ModelAdapter, Metric)
 
 
 class PluginWarning(UserWarning):
@@ -49,7 +49,7 @@ class Plugin:
 
 @dataclasses.dataclass(frozen=True)
 class Entry(Generic[Item]):
-    """One explainer or adapter, and where it comes from."""
+    """One explainer, adapter or metric, and where it comes from."""
 
     item: Item
     source: Source
@@ -65,7 +65,7 @@ class BrokenPlugin:
 
 
 class Registry:
-    """The explainers and adapters of some plugins, by name. It does not change.
+    """The explainers, adapters and metrics of some plugins, by name. It does not change.
 
     Args:
         plugins: Whatever implements the hooks.
@@ -76,13 +76,17 @@ class Registry:
     """
 
     def __init__(self, plugins: Iterable[Plugin], broken: Iterable[BrokenPlugin] = ()) -> None:
-        contributions = [(plugin.source, *_contributions(plugin)) for plugin in plugins]
+        offers = [(plugin.source, _contributions(plugin)) for plugin in plugins]
         self.broken: tuple[BrokenPlugin, ...] = tuple(broken)
         self.explainers: Mapping[str, Entry[Explainer]] = _by_name(
-            "explainer", [Entry(e, source) for source, mine, _ in contributions for e in mine]
+            "explainer",
+            [Entry(each, source) for source, mine in offers for each in mine.explainers],
         )
         self.adapters: Mapping[str, Entry[ModelAdapter]] = _by_name(
-            "adapter", [Entry(a, source) for source, _, mine in contributions for a in mine]
+            "adapter", [Entry(each, source) for source, mine in offers for each in mine.adapters]
+        )
+        self.metrics: Mapping[str, Entry[Metric]] = _by_name(
+            "metric", [Entry(each, source) for source, mine in offers for each in mine.metrics]
         )
 
     @classmethod
@@ -125,6 +129,19 @@ class Registry:
         """The same from text, as on the command line: `{"masks": "4000", "of": "saliency"}`."""
         return configured_by_text(self.explainer(name), texts, self._named)
 
+    def metric(self, name: str, /, **parameters: Any) -> Metric:
+        """Look a metric up, and set it up, as `explainer` does.
+
+        Raises:
+            UnknownNameError: there is none of that name; it says which are near.
+            ParameterError: it has no such parameter, or one that does not take the value.
+        """
+        return configured(_look_up("metric", name, self.metrics), parameters, self._named)
+
+    def metric_by_text(self, name: str, texts: Mapping[str, str]) -> Metric:
+        """The same from text, as on the command line: `{"steps": "50"}`."""
+        return configured_by_text(self.metric(name), texts, self._named)
+
     def _named(self, kind: type, text: str) -> Explainer:
         """What a parameter of a type means by a name: only explainers have any."""
         if not issubclass(kind, Explainer):
@@ -158,12 +175,16 @@ class Registry:
         """The names of the adapters of families, which can build a model; not the fall-backs."""
         return tuple(name for name, entry in self.adapters.items() if entry.item.rank >= 0)
 
-    def source_of(self, explainer: Explainer) -> Source:
-        """The distribution an explainer comes from, or the module of one that is in none."""
-        entry = self.explainers.get(explainer.name)
-        if entry is not None and type(entry.item) is type(explainer):
+    def source_of(self, item: Explainer | Metric) -> Source:
+        """The distribution an explainer or metric comes from, or the module of one in none."""
+        entry: Entry[Explainer] | Entry[Metric] | None
+        if isinstance(item, Metric):
+            entry = self.metrics.get(item.name)
+        else:
+            entry = self.explainers.get(item.name)
+        if entry is not None and type(entry.item) is type(item):
             return entry.source
-        return Source(f"module {type(explainer).__module__}", "")
+        return Source(f"module {type(item).__module__}", "")
 
 
 def _matches(adapter: ModelAdapter, graph: Graph) -> bool:
@@ -179,7 +200,16 @@ def _matches(adapter: ModelAdapter, graph: Graph) -> bool:
         return False
 
 
-def _contributions(plugin: Plugin) -> tuple[list[Explainer], list[ModelAdapter]]:
+@dataclasses.dataclass(frozen=True)
+class _Offer:
+    """What one plugin offers."""
+
+    explainers: tuple[Explainer, ...]
+    adapters: tuple[ModelAdapter, ...]
+    metrics: tuple[Metric, ...]
+
+
+def _contributions(plugin: Plugin) -> _Offer:
     """What one plugin offers, each held to its interface.
 
     Each plugin has a manager of its own, so that what it offers is known to be its.
@@ -192,31 +222,39 @@ def _contributions(plugin: Plugin) -> tuple[list[Explainer], list[ModelAdapter]]
     except pluggy.PluginValidationError as error:
         raise RegistryError(
             f"{plugin.source}: {' '.join(str(error).split())}; expected only the hooks "
-            "xai_explainers and xai_adapters, without arguments"
+            "xai_explainers, xai_adapters and xai_metrics, without arguments"
         ) from error
     try:
-        explainers = list(chain.from_iterable(manager.hook.xai_explainers()))
-        adapters = list(chain.from_iterable(manager.hook.xai_adapters()))
+        offer = _Offer(
+            tuple(chain.from_iterable(manager.hook.xai_explainers())),
+            tuple(chain.from_iterable(manager.hook.xai_adapters())),
+            tuple(chain.from_iterable(manager.hook.xai_metrics())),
+        )
     except Exception as error:
         raise RegistryError(
             f"{plugin.source}: its hooks failed with {type(error).__name__}: {error}; expected "
-            "each to return explainers or adapters, in a list or tuple"
+            "each to return explainers, adapters or metrics, in a list or tuple"
         ) from error
-    if not explainers and not adapters:
+    if not (offer.explainers or offer.adapters or offer.metrics):
         raise RegistryError(
-            f"{plugin.source} offers neither explainers nor adapters; expected a function "
-            "xai_explainers or xai_adapters marked with @xai_core.hookimpl"
+            f"{plugin.source} offers neither explainers nor adapters nor metrics; expected a "
+            "function xai_explainers, xai_adapters or xai_metrics marked with @xai_core.hookimpl"
         )
-    for explainer in explainers:
+    for explainer in offer.explainers:
         _check(plugin.source, explainer, Explainer)
         if not isinstance(getattr(explainer, "needs", None), Needs):
             raise RegistryError(
                 f"{plugin.source}: explainer {explainer.name!r} declares needs = "
                 f"{getattr(explainer, 'needs', None)!r}; expected a value of xai_core.Needs"
             )
-    for adapter in adapters:
+    for adapter in offer.adapters:
         _check(plugin.source, adapter, ModelAdapter)
-    return explainers, adapters
+    for metric in offer.metrics:
+        _check(plugin.source, metric, Metric)
+        told = breach_of_metric(metric)
+        if told:
+            raise RegistryError(f"{plugin.source}: metric {metric.name!r} says {told}")
+    return offer
 
 
 def _check(source: Source, item: Any, interface: type) -> None:
@@ -237,6 +275,32 @@ def _check(source: Source, item: Any, interface: type) -> None:
             f"{source}: {type(item).__name__} has the name {name!r}; expected lower case "
             "letters, digits, - and +"
         )
+
+
+def breach_of_metric(metric: Metric) -> str:
+    """What a ranking cannot do without, and the metric does not say properly; empty if nothing."""
+    for name, (fits, expected) in _OF_METRICS.items():
+        value = getattr(metric, name, None)
+        if not fits(value):
+            return f"{name} = {value!r}; expected {expected}"
+    return ""
+
+
+def _are_bounds(value: Any) -> bool:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return is_pair and all(isinstance(each, (int, float)) for each in value) and value[0] < value[1]
+
+
+_OF_METRICS: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
+    {
+        "summary": (
+            lambda value: isinstance(value, str) and bool(value.strip()) and "\n" not in value,
+            "one line of text",
+        ),
+        "higher_is_better": (lambda value: isinstance(value, bool), "True or False"),
+        "bounds": (_are_bounds, "two numbers, the lower first, such as (0.0, 1.0)"),
+    }
+)
 
 
 def _by_name(kind: str, entries: Iterable[Entry[Item]]) -> Mapping[str, Entry[Item]]:

@@ -1,4 +1,4 @@
-"""Explainers set up anew: their parameters by name, as values or as text."""
+"""Explainers and metrics set up anew: their parameters by name, as values or as text."""
 
 import difflib
 import re
@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 from types import MappingProxyType, NoneType
-from typing import Any
+from typing import Any, TypeVar
 
 from xai_core.errors import ParameterError, XaiError
-from xai_core.interfaces import Explainer
+from xai_core.interfaces import Explainer, Metric
 from xai_core.parameters import Find, Parameter, parameters, refused
 
+Item = TypeVar("Item", bound=Explainer | Metric)
 
-def configured(explainer: Explainer, values: Mapping[str, Any], find: Find) -> Explainer:
-    """The explainer with some parameters at other values.
+
+def configured(item: Item, values: Mapping[str, Any], find: Find) -> Item:
+    """The explainer or metric with some parameters at other values.
 
     Args:
-        explainer: What is set up.
+        item: What is set up.
         values: By parameter; in plain data, as in provenance, the name of an explainer
             stands for it, and a list for a tuple.
         find: Looks up what has a name.
@@ -27,29 +29,28 @@ def configured(explainer: Explainer, values: Mapping[str, Any], find: Find) -> E
     """
     meant: dict[str, Any] = {}
     for name, value in values.items():
-        found = _parameter(explainer, name)
+        found = _parameter(item, name)
         meant[name] = found.kind.meant(value, find)
         if not found.takes(meant[name]):
-            raise refused(explainer.name, found, value)
+            raise refused(item.name, found, value)
     if not meant:
-        return explainer
+        return item
     try:
-        return replace(explainer, **meant)  # type: ignore[type-var]
+        return replace(item, **meant)  # type: ignore[type-var]
     except XaiError:
         raise
     except Exception as error:
         given = ", ".join(f"{name} {value!r}" for name, value in meant.items())
         raise ParameterError(
-            f"{explainer.name}: received {given}; it was refused with "
-            f"{type(error).__name__}: {error}"
+            f"{item.name}: received {given}; it was refused with {type(error).__name__}: {error}"
         ) from error
 
 
-def configured_by_text(explainer: Explainer, texts: Mapping[str, str], find: Find) -> Explainer:
-    """The explainer with some parameters at the values that texts stand for.
+def configured_by_text(item: Item, texts: Mapping[str, str], find: Find) -> Item:
+    """The explainer or metric with some parameters at the values that texts stand for.
 
     Args:
-        explainer: What is set up.
+        item: What is set up.
         texts: By parameter; a parameter of an explainer that is one itself stands behind a
             dot, as in `of.values`.
         find: Looks up what has a name.
@@ -59,33 +60,33 @@ def configured_by_text(explainer: Explainer, texts: Mapping[str, str], find: Fin
     """
     values: dict[str, Any] = {}
     for name in dict.fromkeys(path.partition(".")[0] for path in texts):
-        found = _parameter(explainer, name)
-        value = _read(explainer, found, texts[name], find) if name in texts else found.value
+        found = _parameter(item, name)
+        value = _read(item, found, texts[name], find) if name in texts else found.value
         inner = {
             path[len(name) + 1 :]: texts[path] for path in texts if path.startswith(f"{name}.")
         }
         if inner and not isinstance(value, Explainer):
             raise ParameterError(
-                f"{explainer.name}: received {name}.{next(iter(inner))}; expected {name} alone, "
+                f"{item.name}: received {name}.{next(iter(inner))}; expected {name} alone, "
                 f"{found.expected}, which has no parameters of its own"
             )
         values[name] = configured_by_text(value, inner, find) if inner else value
-    return configured(explainer, values, find)
+    return configured(item, values, find)
 
 
-def _read(explainer: Explainer, parameter: Parameter, text: str, find: Find) -> Any:
+def _read(item: Explainer | Metric, parameter: Parameter, text: str, find: Find) -> Any:
     try:
         return parameter.kind.read(text, find)
     except ValueError:
-        raise refused(explainer.name, parameter, text) from None
+        raise refused(item.name, parameter, text) from None
 
 
-def _parameter(explainer: Explainer, name: str) -> Parameter:
-    known = {each.name: each for each in parameters(explainer)}
+def _parameter(item: Explainer | Metric, name: str) -> Parameter:
+    known = {each.name: each for each in parameters(item)}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         raise ParameterError(
-            f"{explainer.name} has no parameter {name!r}"
+            f"{item.name} has no parameter {name!r}"
             + (f"; near it: {', '.join(near)}" if near else "")
             + (f". There are: {', '.join(known)}" if known else "; it has none")
         )

@@ -16,11 +16,13 @@ from PIL import Image
 from xai_core.disagreement import Disagreement
 from xai_core.engines import Engine, Policy
 from xai_core.errors import LayerError, UsageError
+from xai_core.evaluating import describe_metric, run_evaluation
+from xai_core.evaluation import Evaluation
 from xai_core.explaining import Task, Traced
 from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
-from xai_core.interfaces import Explainer, ModelAdapter
+from xai_core.interfaces import Explainer, Metric, ModelAdapter
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
 from xai_core.placement import choose_device
@@ -35,6 +37,7 @@ from xai_core.planner import (
 from xai_core.probe import Reading, backend
 from xai_core.programs import Programs
 from xai_core.progress import Progress, silent
+from xai_core.references import REFERENCES
 from xai_core.registry import Registry
 from xai_core.surgery import (
     FeatureLayer,
@@ -58,6 +61,11 @@ EMBEDDED = "efficientnet-lite0"
 """The model that comes with the install."""
 
 DEFAULT_METHODS = ("grad-cam", "grad-cam++", "saliency")
+
+DEFAULT_METRICS = ("deletion", "insertion")
+
+MetricLike: TypeAlias = str | Metric
+"""A metric's name, or one of your own making."""
 
 MethodLike: TypeAlias = str | Explainer
 """An explainer's name, or one of your own making."""
@@ -245,9 +253,54 @@ class Study:
         Raises:
             XaiError: what was asked for does not fit the model; nothing was run.
         """
+        wanted = self._wanted(targets, top, bottom)
+        plan = self._plan(methods, wanted, layers)
+        return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
+
+    def evaluate(
+        self,
+        pictures: PictureLike | Sequence[PictureLike],
+        methods: MethodLike | Sequence[MethodLike] = DEFAULT_METHODS,
+        metrics: MetricLike | Sequence[MetricLike] = DEFAULT_METRICS,
+        targets: TargetLike | Sequence[TargetLike] = (None,),
+        *,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> Evaluation:
+        """Measure the maps of every method, and rank the methods.
+
+        Beside the methods stand four maps that know nothing of the model: `random`,
+        `centre-gaussian`, `edges` and `uniform`. What fails leaves its reason in its place; an
+        interrupt ends it, and what was measured until then is returned, with a notice.
+
+        Args:
+            pictures: Paths, PIL images, arrays of RGB 0..255. From 6 pictures on, differences
+                can be shown.
+            methods: Explainers, by name or as instances.
+            metrics: Metrics, by name or as instances.
+            targets: Classes, by index or name; None is the predicted class.
+            seed: Of all that is drawn at random here: ties, the random map, resamples.
+            progress: Told what runs and how much is done.
+
+        Raises:
+            XaiError: what was asked for does not fit the model; nothing was run.
+        """
+        used = [self._metric(each) for each in _listed("metrics", metrics)]
+        plan = self._plan(methods, self._wanted(targets, None, None), ())
+        _told_apart("methods", [*map(str, plan.methods), *REFERENCES])
+        _told_apart("metrics", [str(describe_metric(each, self.registry)) for each in used])
+        sources = _listed("pictures", pictures)
+        return run_evaluation(self, plan, used, sources, _checked_seed(seed), progress)
+
+    def _plan(
+        self,
+        methods: MethodLike | Sequence[MethodLike],
+        wanted: tuple[Wanted, ...],
+        layers: str | Sequence[str],
+    ) -> Plan:
+        """What is made of each picture."""
         asked = (self._explainer(each) for each in _listed("methods", methods))
         explainers = tuple(sound(each, self.registry) for each in asked)
-        wanted = self._wanted(targets, top, bottom)
         wants_layer = [bool(explainer.needs & Needs.LAYER) for explainer in explainers]
         steps: tuple[Step, ...] = ()
         no_layer = None
@@ -260,8 +313,7 @@ class Study:
         is_staged = any(Needs.STAGES in explainer.needs for explainer in explainers)
         stages = self._stages(layers) if steps and is_staged else ()
         told = tuple(describe_explainer(each, self.registry) for each in explainers)
-        plan = Plan(explainers, told, steps, stages, wanted, no_layer)
-        return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
+        return Plan(explainers, told, steps, stages, wanted, no_layer)
 
     def read(
         self,
@@ -367,6 +419,16 @@ class Study:
             )
         return method
 
+    def _metric(self, metric: object) -> Metric:
+        if isinstance(metric, str):
+            return self.registry.metric(metric)
+        if not isinstance(metric, Metric) or not is_dataclass(metric):
+            raise UsageError(
+                f"received {metric!r} as a metric; expected a name, or an instance of a Metric "
+                "that is a frozen dataclass, such as Deletion()"
+            )
+        return metric
+
     def _layers(self, names: str | Sequence[str]) -> tuple[Step, ...]:
         """The layers asked for, in the order in which they run, each once."""
         if not names:
@@ -427,6 +489,7 @@ _ONE = (
     Image.Image,
     Picture,
     Explainer,
+    Metric,
     type,
     NoneType,
 )
@@ -440,6 +503,20 @@ def _listed(what: str, values: Any) -> list[Any]:
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed
+
+
+def _checked_seed(seed: object) -> int:
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise UsageError(f"received seed {seed!r}; expected a whole number, 0 to 2**31 - 1")
+    return seed
+
+
+def _told_apart(what: str, names: Sequence[str]) -> None:
+    """Rows of a ranking go by their names."""
+    for name in names:
+        if names.count(name) > 1:
+            of = " (a reference row has that name)" if name in REFERENCES else ""
+            raise UsageError(f"received {what} with {name!r} twice{of}; expected each once")
 
 
 def _choose_adapter(

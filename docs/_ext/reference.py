@@ -15,6 +15,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli(),
         "explainers.md": explainers(),
         "adapters.md": adapters(),
+        "metrics.md": metrics(),
         "schemes.md": schemes(),
     }
 
@@ -73,6 +74,36 @@ def adapters() -> str:
             sections.append(f"Feature layers, shallow to deep: {', '.join(layers)} (the default).")
         sections.append(f"From {_plain(str(entry.source))}.")
     return _join(*sections)
+
+
+def metrics() -> str:
+    """A section for each installed metric."""
+    from xai_core import Registry
+    from xai_core.parameters import parameters
+    from xai_core.settings import text_of
+
+    registry = Registry.discover()
+    rows = ["| Name | Better | Range | Questions |", "| --- | --- | --- | --- |"]
+    sections = []
+    for name, entry in registry.metrics.items():
+        metric = entry.item
+        link = f"[{name}](#{anchor('metric', name)})"
+        better = "higher" if metric.higher_is_better else "lower"
+        low, high = metric.bounds
+        asked = "depends on the picture" if metric.queries is None else metric.queries
+        rows.append(f"| {link} | {better} | {low:g} to {high:g} | {asked} |")
+        told = [
+            f"- `{each.name}={text_of(each.value)}`: {_plain(each.expected)}"
+            for each in parameters(metric)
+        ]
+        sections += [
+            f"({anchor('metric', name)})=",
+            f"## {name}",
+            _plain(inspect.getdoc(type(metric)) or ""),
+            "\n".join(["Parameters:", "", *told]) if told else "It has no parameters.",
+            f"From {_plain(str(entry.source))}, class `{type(metric).__qualname__}`.",
+        ]
+    return _join("\n".join(rows), *sections)
 
 
 def schemes() -> str:

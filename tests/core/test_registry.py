@@ -271,8 +271,8 @@ def test_an_explainer_among_the_adapters():
 
 
 NO_HOOKS = (
-    "alpha-plugin 1.0 offers neither explainers nor adapters; expected a function "
-    "xai_explainers or xai_adapters marked with @xai_core.hookimpl"
+    "alpha-plugin 1.0 offers neither explainers nor adapters nor metrics; expected a function "
+    "xai_explainers, xai_adapters or xai_metrics marked with @xai_core.hookimpl"
 )
 
 
@@ -295,7 +295,7 @@ def test_a_misspelt_hook():
     text = refused(Plugin(ALPHA, hooks(xai_explainer=lambda: [Plain()])))
     assert text.startswith("alpha-plugin 1.0: unknown hook 'xai_explainer' in plugin")
     assert text.endswith(
-        "expected only the hooks xai_explainers and xai_adapters, without arguments"
+        "expected only the hooks xai_explainers, xai_adapters and xai_metrics, without arguments"
     )
 
 
@@ -317,7 +317,7 @@ def test_a_hook_that_returns_one_explainer_bare():
 
     assert refused(Plugin(ALPHA, hooks(xai_explainers=bare))) == (
         "alpha-plugin 1.0: its hooks failed with TypeError: 'Plain' object is not iterable; "
-        "expected each to return explainers or adapters, in a list or tuple"
+        "expected each to return explainers, adapters or metrics, in a list or tuple"
     )
 
 
@@ -503,7 +503,10 @@ def test_an_installed_plugin_is_found_beside_the_builtin_ones_and_works_in_a_stu
         ("def broken(:\n    pass", r"SyntaxError: .*line 1\)"),
         ("raise SystemExit('my way or none')", "SystemExit: my way or none"),
         ("import sys\nsys.exit(3)", "SystemExit: 3"),
-        ("x = 1", "RegistryError: bad-plugin 1.5 offers neither explainers nor adapters; .*"),
+        (
+            "x = 1",
+            "RegistryError: bad-plugin 1.5 offers neither explainers nor adapters nor metrics; .*",
+        ),
         (
             "from xai_core import hookimpl\n@hookimpl\ndef xai_explainers():\n    return 1 / 0\n",
             "RegistryError: bad-plugin 1.5: its hooks failed with ZeroDivisionError: .*",

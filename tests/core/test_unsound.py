@@ -171,8 +171,8 @@ def test_an_interruption_is_the_users(study, pictures):
         (
             "@xai_core.hookimpl\ndef xai_explainers():\n    return [Shy(0)]",
             "RegistryError: shy-plugin 1.0: its hooks failed with ParameterError: shy: received "
-            "size 0; expected a whole number, at least 1; expected each to return explainers or "
-            "adapters, in a list or tuple",
+            "size 0; expected a whole number, at least 1; expected each to return explainers, "
+            "adapters or metrics, in a list or tuple",
         ),
     ],
     ids=["import", "exit", "in a module", "in a hook"],

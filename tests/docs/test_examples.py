@@ -55,6 +55,21 @@ def upper(one):
     return heat[: len(heat) // 2].sum() / heat.sum()
 
 
+def test_evaluate(run):
+    """What the page says: holes all over do best onto black, and three pictures show nothing."""
+    done = run("evaluate")
+    black, insertion, blur = (
+        {place.row.name: place for place in done.evaluation.ranking(str(metric))}
+        for metric in done.evaluation.metrics
+    )
+    assert next(iter(black)) in ("random", "uniform")
+    assert list(blur) != list(black)
+    assert list(insertion)[:2] == ["grad-cam", "centre-gaussian"]
+    assert black["grad-cam"].words == "no difference shown: 3 pictures, fewer than 6"
+    assert "grad-cam" in (done.folder / "evaluate.md").read_text()
+    figure(done.folder, "evaluate.png")
+
+
 def test_every_example_has_a_test():
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested

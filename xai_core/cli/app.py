@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from xai_core.cli import checking, comparing, listing, output, planting
+from xai_core.cli import checking, comparing, evaluating, listing, output, planting
 from xai_core.cli import options as o
 from xai_core.cli.setting import set_up
 from xai_core.cli.shared import (
@@ -64,6 +64,7 @@ def xai(
 
 
 app.command("compare")(comparing.compare)
+app.command("evaluate")(evaluating.evaluate)
 
 
 @app.command()
@@ -329,6 +330,7 @@ def layers(
 class _What(StrEnum):
     EXPLAINERS = "explainers"
     ADAPTERS = "adapters"
+    METRICS = "metrics"
     PLUGINS = "plugins"
     SCHEMES = "schemes"
 
@@ -340,12 +342,14 @@ def list_(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Of an explainer: all of it.", show_default=False),
+        typer.Argument(
+            metavar="NAME", help="Of an explainer or a metric: all of it.", show_default=False
+        ),
     ] = None,
     json: o.Json = False,
     _: o.Quiet = False,
 ) -> None:
-    """List explainers, adapters (model families), plugins or schemes."""
+    """List explainers, adapters (model families), metrics, plugins or schemes."""
     if what is not None and name is not None:
         listing.show_one(what, name, as_json=json)
     else:

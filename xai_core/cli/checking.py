@@ -1,7 +1,7 @@
-"""`xai check`: an installed explainer or adapter, held to the laws that it is under."""
+"""`xai check`: an installed explainer, adapter or metric, held to the laws it is under."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,34 +9,40 @@ import typer
 
 from xai_core.cli import listing, output
 from xai_core.cli import options as o
-from xai_core.cli.setting import set_up
+from xai_core.cli.setting import set_up, set_up_both
 from xai_core.errors import ParameterError, UnknownNameError
 
 if TYPE_CHECKING:
-    from xai_core.registry import Registry
+    from xai_core.registry import Entry, Registry
     from xai_core.testing import Finding
 
 
 def check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of an installed explainer or adapter (xai list).")
+        str,
+        typer.Argument(
+            metavar="NAME", help="Of an installed explainer, adapter or metric (xai list)."
+        ),
     ],
     set_: o.Set = None,
     json: o.Json = False,
     __: o.Backend = None,
     _: o.Quiet = False,
 ) -> None:
-    """Hold an explainer or an adapter to the laws that it is under.
+    """Hold an explainer, an adapter or a metric to the laws that it is under.
 
-    Runs it on small models on which its maps are known, as the tests of a plugin should. The
-    exit code is 1 when a law is broken.
+    Runs it on small models on which its maps or scores are known, as the tests of a plugin
+    should. The exit code is 1 when a law is broken.
     """
     settings = o.parse_settings(set_)
     registry = listing.discover()
+    offered: dict[str, Mapping[str, Entry[Any]]] = {
+        "explainer": registry.explainers,
+        "adapter": registry.adapters,
+        "metric": registry.metrics,
+    }
     kinds = [
-        (kind, str(entries[name].source))
-        for kind, entries in (("explainer", registry.explainers), ("adapter", registry.adapters))
-        if name in entries
+        (kind, str(entries[name].source)) for kind, entries in offered.items() if name in entries
     ]
     if not kinds:
         raise _unknown(name, registry)
@@ -77,9 +83,10 @@ def check(
 
 
 def _unknown(name: str, registry: "Registry") -> UnknownNameError:
-    near = difflib.get_close_matches(name, [*registry.explainers, *registry.adapters], n=3)
+    known = [*registry.explainers, *registry.adapters, *registry.metrics]
+    near = difflib.get_close_matches(name, known, n=3)
     return UnknownNameError(
-        f"no explainer or adapter is called {name!r}"
+        f"no explainer, adapter or metric is called {name!r}"
         + (f"; near it: {', '.join(near)}" if near else "")
         + ". xai list shows those that are installed, and plugins that were left out"
     )
@@ -98,7 +105,14 @@ def _adapter(name: str, _: Any, registry: "Registry") -> Iterator["Finding"]:
     return Kit().examine_adapter(registry.adapter(name))
 
 
-_FINDINGS = {"explainer": _explainer, "adapter": _adapter}
+def _metric(name: str, settings: Any, registry: "Registry") -> Iterator["Finding"]:
+    from xai_core.testing import Kit
+
+    _, (metric,) = set_up_both([], [name], settings, registry)
+    return Kit().examine_metric(metric)
+
+
+_FINDINGS = {"explainer": _explainer, "adapter": _adapter, "metric": _metric}
 
 
 def _told(name: str, findings: Iterator["Finding"]) -> Iterator["Finding"]:

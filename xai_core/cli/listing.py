@@ -5,11 +5,11 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from xai_core.cli import methods, output, quiet
+from xai_core.cli import gauges, methods, output, quiet
 from xai_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from xai_core.registry import Registry
+    from xai_core.registry import Entry, Registry
     from xai_core.study import Study
     from xai_core.surgery import LayerRow
 
@@ -26,7 +26,7 @@ def discover() -> "Registry":
 
 
 def show(kinds: Sequence[str], *, as_json: bool) -> None:
-    """List some of `explainers`, `adapters`, `plugins` and `schemes`."""
+    """List some of `explainers`, `adapters`, `metrics`, `plugins` and `schemes`."""
     registry = discover() if set(kinds) - {"schemes"} else None
     found = {kind: _LISTS[kind](registry) for kind in kinds}
     if as_json:
@@ -41,24 +41,25 @@ def show(kinds: Sequence[str], *, as_json: bool) -> None:
 
 
 def show_one(kind: str, name: str, *, as_json: bool) -> None:
-    """Tell all of one explainer.
+    """Tell all of one explainer or metric.
 
     Raises:
         UnknownNameError: there is none of that name; says which are near.
         UsageError: it is to be one of another kind.
     """
-    if kind != "explainers":
+    if kind not in _TOLD:
         raise UsageError(
-            f"received {name!r} after {kind}; expected a name only after explainers, as in "
-            "xai list explainers grad-cam"
+            f"received {name!r} after {kind}; expected a name only after explainers or metrics, as "
+            "in xai list explainers grad-cam"
         )
     registry = discover()
-    explainer = registry.explainer(name)
-    (row,) = (each for each in methods.rows(registry) if each["name"] == name)
+    look_up, rows, show_all = _TOLD[kind]
+    item = look_up(registry, name)
+    (row,) = (each for each in rows(registry) if each["name"] == name)
     if as_json:
         output.show_json({kind: [row]})
     else:
-        methods.show_one(row, explainer)
+        show_all(row, item)
 
 
 def _adapters(registry: "Registry") -> Rows:
@@ -77,7 +78,12 @@ def _adapters(registry: "Registry") -> Rows:
 
 def _plugins(registry: "Registry") -> Rows:
     found: dict[tuple[str, str, str], list[str]] = {}
-    for offers, entries in (("explainers", registry.explainers), ("adapters", registry.adapters)):
+    kinds: dict[str, Mapping[str, Entry[Any]]] = {
+        "explainers": registry.explainers,
+        "adapters": registry.adapters,
+        "metrics": registry.metrics,
+    }
+    for offers, entries in kinds.items():
         for name, entry in entries.items():
             key = (entry.source.distribution, entry.source.version, offers)
             found.setdefault(key, []).append(name)
@@ -100,6 +106,7 @@ _LISTS: Mapping[str, Callable[[Any], Rows]] = MappingProxyType(
     {
         "explainers": methods.rows,
         "adapters": _adapters,
+        "metrics": gauges.rows,
         "plugins": _plugins,
         "schemes": _schemes,
     }
@@ -117,10 +124,26 @@ _VIEWS: Mapping[str, Callable[[Rows], None]] = MappingProxyType(
     {
         "explainers": methods.show,
         "adapters": _table("name", "preprocessing", "fit", "source", "summary"),
+        "metrics": gauges.show,
         "plugins": _table("distribution", "version", "offers", "names"),
         "schemes": _table("name", "summary"),
     }
 )
+
+
+_TOLD: Mapping[str, tuple[Callable[..., Any], Callable[..., Rows], Callable[..., None]]] = (
+    MappingProxyType(
+        {
+            "explainers": (
+                lambda registry, name: registry.explainer(name),
+                methods.rows,
+                methods.show_one,
+            ),
+            "metrics": (lambda registry, name: registry.metric(name), gauges.rows, gauges.show_one),
+        }
+    )
+)
+"""Of what one can be told of alone: how it is looked up, its rows, and how it is shown."""
 
 
 def layers_as_json(study: "Study") -> Rows:

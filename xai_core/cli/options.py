@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "efficientnet-lite0"
 DEFAULT_METHODS = "grad-cam,grad-cam++,saliency"
+DEFAULT_METRICS = "deletion,insertion"
 
 PictureFile: TypeAlias = Annotated[
     str, typer.Argument(metavar="PICTURE", help="A picture file, of any kind that Pillow reads.")
@@ -26,6 +27,9 @@ Method: TypeAlias = Annotated[
 ]
 Methods: TypeAlias = Annotated[
     str, typer.Option("--methods", metavar="A,B,...", help="Explainers (xai list explainers).")
+]
+Metrics: TypeAlias = Annotated[
+    str, typer.Option("--metrics", metavar="A,B,...", help="Metrics (xai list metrics).")
 ]
 Set: TypeAlias = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""`--set rise.masks=4000`: the methods that were chosen, with their parameters set."""
+"""`--set rise.masks=4000`: the methods and metrics that were chosen, with parameters set."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xai_core.errors import ParameterError
 
 if TYPE_CHECKING:
-    from xai_core.interfaces import Explainer
+    from xai_core.interfaces import Explainer, Metric
     from xai_core.registry import Registry
 
 
@@ -25,18 +25,44 @@ def set_up(
         UnknownNameError: there is no such method.
         ParameterError: what is set is not of a method that was chosen, or not as it must be.
     """
-    chosen = {name: registry.explainer(name) for name in methods}
+    return set_up_both(methods, (), settings, registry)[0]
+
+
+def set_up_both(
+    methods: Sequence[str],
+    metrics: Sequence[str],
+    settings: Mapping[str, str],
+    registry: "Registry",
+) -> tuple[list["Explainer"], list["Metric"]]:
+    """The methods and the metrics that were chosen.
+
+    Args:
+        methods: Their names.
+        metrics: Their names.
+        settings: By `METHOD.NAME` or `METRIC.NAME`, or `NAME` alone where there is one of
+            both, a value.
+        registry: Where they are looked up.
+
+    Raises:
+        UnknownNameError: there is no such method or metric.
+        ParameterError: what is set is not of one that was chosen, or not as it must be.
+    """
+    chosen: dict[str, Explainer | Metric] = {name: registry.metric(name) for name in metrics}
+    chosen |= {name: registry.explainer(name) for name in methods}
     texts: dict[str, dict[str, str]] = {name: {} for name in chosen}
     for key, text in settings.items():
         method, path = _place(key, text, chosen)
         if path in texts[method]:
             raise ParameterError(f"received --set {method}.{path} twice; expected it once")
         texts[method][path] = text
-    return [registry.explainer_by_text(name, texts[name]) for name in methods]
+    return (
+        [registry.explainer_by_text(name, texts[name]) for name in methods],
+        [registry.metric_by_text(name, texts[name]) for name in metrics],
+    )
 
 
-def _place(key: str, text: str, chosen: Mapping[str, "Explainer"]) -> tuple[str, str]:
-    """The method that is meant, and which parameter of it."""
+def _place(key: str, text: str, chosen: "Mapping[str, Explainer | Metric]") -> tuple[str, str]:
+    """The method or metric that is meant, and which parameter of it."""
     from xai_core.parameters import parameters
 
     head, dot, path = key.partition(".")

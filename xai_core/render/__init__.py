@@ -4,6 +4,7 @@ Nothing here touches Matplotlib's global state, so it draws without a display an
 from any thread.
 """
 
+from xai_core.render.curves import curves_figure
 from xai_core.render.figures import (
     comparison_figure,
     flow_figure,
@@ -36,6 +37,7 @@ __all__ = [
     "caption",
     "common_scale",
     "comparison_figure",
+    "curves_figure",
     "flow_figure",
     "heatmap",
     "histogram_figure",

@@ -1,10 +1,10 @@
-"""The conformance kit: holds explainers and adapters to the laws that they are under.
+"""The conformance kit: holds explainers, adapters and metrics to the laws they are under.
 
 One line in a plugin's own tests is enough: `check_explainer(MyMethod())`.
 """
 
 from xai_core.testing.findings import ConformanceError, Finding
-from xai_core.testing.kit import Kit, check_adapter, check_explainer
+from xai_core.testing.kit import Kit, check_adapter, check_explainer, check_metric
 from xai_core.testing.models import TINY_MODELS
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "Kit",
     "check_adapter",
     "check_explainer",
+    "check_metric",
 ]

@@ -4,15 +4,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from xai_core.errors import UsageError
-from xai_core.interfaces import Explainer, ModelAdapter
+from xai_core.interfaces import Explainer, Metric, ModelAdapter
 from xai_core.testing.adapters import ADAPTERS, Candidate
 from xai_core.testing.everywhere import EVERYWHERE
 from xai_core.testing.findings import ConformanceError, Finding
+from xai_core.testing.metrics import METRICS, Measured
 from xai_core.testing.subject import Benches, Subject
 from xai_core.testing.table import declarable
 
 _VITAL = frozenset(
-    {"interface", "needs", "maps", "repeat", "untouched", "builds", "recognises", "layers"}
+    {
+        "interface",
+        "needs",
+        "maps",
+        "repeat",
+        "untouched",
+        "builds",
+        "recognises",
+        "layers",
+        "scores",
+    }
 )
 """Laws without which nothing more can be told."""
 
@@ -75,6 +86,27 @@ class Kit:
                 return
             yield finding
 
+    def examine_metric(self, metric: Metric) -> Iterator[Finding]:
+        """Hold a metric to each law, one after the other, where a model reads one patch.
+
+        Where it has no proper interface, does not score every map, or scores them otherwise each
+        time, nothing more can be told: that finding names the laws that were not tried.
+
+        Raises:
+            UsageError: it is no instance of a metric.
+        """
+        if not isinstance(metric, Metric):
+            raise UsageError(
+                f"received {metric!r}; expected an instance of a Metric, such as Deletion()"
+            )
+        measured = Measured(metric)
+        for number, check in enumerate(METRICS, 1):
+            finding = check.hold(measured)
+            if not finding.ok and check.law in _VITAL:
+                yield replace(finding, untried=tuple(each.law for each in METRICS[number:]))
+                return
+            yield finding
+
 
 def _declared(explainer: Explainer) -> tuple[str, ...]:
     """The laws that it declares; none where it cannot say."""
@@ -112,7 +144,21 @@ def check_adapter(adapter: ModelAdapter, kit: Kit | None = None) -> None:
     _fail(adapter, (kit or Kit()).examine_adapter(adapter))
 
 
-def _fail(plugin: Explainer | ModelAdapter, findings: Iterator[Finding]) -> None:
+def check_metric(metric: Metric, kit: Kit | None = None) -> None:
+    """Hold a metric to every law, on pictures of which a model reads one patch.
+
+    Args:
+        metric: With the parameters that it is to be tried with.
+        kit: As for explainers; no model is needed.
+
+    Raises:
+        ConformanceError: laws are broken; all of them are told.
+    """
+    __tracebackhide__ = True
+    _fail(metric, (kit or Kit()).examine_metric(metric))
+
+
+def _fail(plugin: Explainer | ModelAdapter | Metric, findings: Iterator[Finding]) -> None:
     __tracebackhide__ = True
     broken = tuple(each for each in findings if not each.ok)
     if broken:

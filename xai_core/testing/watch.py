@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from xai_core.evidence import Attribution, Evidence, Oracle
-from xai_core.interfaces import Explainer
+from xai_core.interfaces import Explainer, Metric
 from xai_core.laws import Law
 from xai_core.needs import Needs
 from xai_core.probe import backend
@@ -166,9 +166,9 @@ class Counted(Watched):
 class Watching(Registry):
     """Says of a watched explainer where the one that it watches comes from."""
 
-    def source_of(self, explainer: Explainer) -> Source:
+    def source_of(self, item: Explainer | Metric) -> Source:
         """Of the author's explainer, which errors are about."""
-        return super().source_of(explainer.of if isinstance(explainer, Watched) else explainer)
+        return super().source_of(item.of if isinstance(item, Watched) else item)
 
 
 def _arrays(evidence: Evidence) -> dict[str, FloatArray]:

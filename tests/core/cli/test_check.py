@@ -125,10 +125,21 @@ def test_an_adapter_is_checked_by_its_name_too(xai):
     assert "labels" in verdicts(result)["ok"]
 
 
+def test_a_metric_is_checked_by_its_name_and_as_it_is_set(xai):
+    result = xai("check", "deletion", "--set", "steps=10")
+    assert result.code == 0
+    assert result.out.startswith("deletion, metric of xai-core 0\n")
+    assert {"direction", "alone", "questions"} <= set(verdicts(result)["ok"])
+    assert result.out.endswith("7 kept, 0 broken\n")
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("doublin", "no explainer or adapter is called 'doublin'; near it: doubling. xai list"),
+        (
+            "doublin",
+            "no explainer, adapter or metric is called 'doublin'; near it: doubling. xai list",
+        ),
         ("doubling --set powr=1", "doubling has no parameter 'powr'; near it: power"),
         ("generic --set size=3", "received --set for the adapter generic; it has no parameters"),
     ],

@@ -228,7 +228,8 @@ def test_list_plugins_shows_the_broken_ones(xai, monkeypatch):
 
 
 def test_list_alone_lists_all(xai):
-    assert list(xai("list", "--json").json) == ["explainers", "adapters", "plugins", "schemes"]
+    kinds = ["explainers", "adapters", "metrics", "plugins", "schemes"]
+    assert list(xai("list", "--json").json) == kinds
     assert xai("list").words.startswith("Explainers")
 
 

@@ -23,6 +23,7 @@ from xai_core.testing import (
 from xai_core.testing.adapters import ADAPTERS
 from xai_core.testing.everywhere import EVERYWHERE
 from xai_core.testing.findings import difference, statements
+from xai_core.testing.metrics import METRICS
 from xai_core.testing.models import EVERYDAY, FEATURES, ONE_RECTIFIER
 from xai_core.testing.sampled import extremes
 from xai_core.testing.subject import Benches, Subject
@@ -495,7 +496,7 @@ def test_every_law_has_a_statement_and_a_check():
     )
 
 
-EVERY_CHECK = [*EVERYWHERE, *declarable().values(), *ADAPTERS]
+EVERY_CHECK = [*EVERYWHERE, *declarable().values(), *ADAPTERS, *METRICS]
 
 
 @pytest.mark.parametrize("check", EVERY_CHECK, ids=lambda check: check.law)
