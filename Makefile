@@ -21,7 +21,7 @@ ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs te
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test backends check docs bench clean
+.PHONY: help demo test backends maps check docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -33,11 +33,13 @@ demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 test: .venv/.ready ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-backends: .venv/.backends-ready ## run the tests on torch and JAX, and hold their maps to TensorFlow's
+backends: .venv/.backends-ready ## run the tests on torch and JAX
 	@for backend in torch jax; do \
 	    echo "Keras on $$backend"; \
 	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PYTEST_ARGS) $(ON_BACKENDS); \
 	done
+
+maps: .venv/.backends-ready ## hold the maps of torch and JAX to TensorFlow's; a quarter of an hour
 	@$(BIN)/python -m pytest tests/backends
 
 check: .venv/.ready ## lint, format, types and import contracts
