@@ -53,14 +53,16 @@ def without_questions():
 def build(name, dtype):
     """One of the models, its weights not yet set."""
     if name in APPLICATIONS:
-        before = keras.config.dtype_policy()
+        before = keras.config.dtype_policy(), keras.config.floatx()
         keras.config.set_dtype_policy(dtype)
+        keras.config.set_floatx(dtype)  # of the input, which is no layer with a policy
         try:
             model = APPLICATIONS[name](
                 weights=None, input_shape=(*SIZES[name], 3), classifier_activation=None
             )
         finally:
-            keras.config.set_dtype_policy(before)
+            keras.config.set_dtype_policy(before[0])
+            keras.config.set_floatx(before[1])
         return model
     if name == EMBEDDED:
         model = REGISTRY.adapter(name).build("imagenet")
