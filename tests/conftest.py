@@ -54,6 +54,7 @@ def pytest_collection_modifyitems(items):
         "torch": "torch",
         "compiles": "tensorflow and jax",
         "bounds": "tensorflow and torch",
+        "backwards": "tensorflow and jax",
     }
     for item in items:
         for mark, needed in left_out.items():

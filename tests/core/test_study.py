@@ -652,13 +652,15 @@ def with_start(*start, dtype=None):
         ([layers.BatchNormalization()], False),
         ([layers.Flatten()], False),
         ([layers.AveragePooling2D(2)], False),
+        pytest.param([lambda x: x[..., ::-1]], False, marks=pytest.mark.backwards),
         ([lambda x: ops.flip(x, axis=-1)], False),
         ([lambda x: ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))], False),
         ([lambda x: layers.Concatenate()([x, x])], False),
         ([keras.Sequential([layers.RandomZoom(0.1), layers.Rescaling(1 / 255)])], True),
     ],
     ids=["nothing", "rescaling", "normalization", "arithmetic", "augmented-and-rescaled",
-         "augmented", "batch-norm", "flatten", "pool", "bgr", "pad", "concatenate", "nested"],
+         "augmented", "batch-norm", "flatten", "pool", "bgr", "bgr-flipped", "pad", "concatenate",
+         "nested"],
 )  # fmt: skip
 def test_whether_a_model_rescales_its_input_itself(registry, start, rescales):
     study = Study(with_start(*start), registry=registry)
