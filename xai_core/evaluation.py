@@ -74,6 +74,8 @@ class Measurement:
     seconds: float
     seed: tuple[int, ...]
     """Of what was drawn at random; empty where the picture cannot be read."""
+    maps: int = 0
+    """Maps that the metric asked for beside this one."""
     map_queries: int = 0
     """What the method asked about for the map itself."""
     map_seconds: float = 0.0

@@ -159,6 +159,9 @@ class Metric(ABC):
 
     name: ClassVar[str]
     """What users type: lower case, digits, `-` and `+`."""
+    family: ClassVar[str] = "other"
+    """What it is listed under, and held to by the conformance kit: `faithfulness`,
+    `localisation`, `robustness`, `randomisation`, `complexity`, `numerical`, or your own word."""
     summary: ClassVar[str]
     """One line for `xai list metrics`."""
     higher_is_better: ClassVar[bool]
@@ -173,6 +176,14 @@ class Metric(ABC):
         None where that depends on the picture.
         """
         return None
+
+    @property
+    def maps(self) -> int | None:
+        """The most maps of the same method that it asks for beside the one it scores.
+
+        None where that depends on the model or the picture.
+        """
+        return 0
 
     def __post_init__(self) -> None:
         """Hold the parameters to their types and bounds."""

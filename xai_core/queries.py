@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from keras import ops
 
 from xai_core.evidence import QUERY_BATCH
@@ -72,10 +71,14 @@ class Queries:
         self._add(images.shape[0])
         return answer
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Probabilities (M, classes) of images (M, H, W, C), by the same program as the scores."""
-        nothing = np.zeros(images.shape[0], np.int32)
-        return self._ask(images, nothing, Needs.NOTHING, lambda reading: reading.probabilities)
+    def scores_and_probabilities(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (M,), and probabilities (M, classes), of images (M, H, W, C), by one pass."""
+
+        def both(reading: Reading) -> Tensor:
+            return ops.concatenate([reading.score[:, :1], reading.probabilities], axis=1)
+
+        found = self._ask(images, targets, Needs.NOTHING, both)
+        return found[:, 0], found[:, 1:]
 
     def pictures(self, sources: Sequence[Any]) -> Tensor:
         """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""

@@ -53,6 +53,7 @@ from xai_core.surgery import (
 )
 from xai_core.surgery.rewire import Rule, rewire
 from xai_core.targets import Classes, TargetLike, Wanted, make_classes
+from xai_core.twins import Ladder, in_float64
 from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
 from xai_core.typing import ScoreKind, Tensor
 from xai_core.unsound import sound
@@ -291,6 +292,47 @@ class Study:
         _told_apart("metrics", [str(describe_metric(each, self.registry)) for each in used])
         sources = _listed("pictures", pictures)
         return run_evaluation(self, plan, used, sources, _checked_seed(seed), progress)
+
+    def in_float64(self) -> "Study":
+        """A study of a copy of the model, on the same weights, where all is computed in float64.
+
+        Raises:
+            ModelError: the model cannot be made again from its configuration.
+        """
+        with backend().on(self.device), backend().precise():
+            return self._of(in_float64(self._loaded.model))
+
+    def ladder(self, seed: int = 0) -> "tuple[Study, Ladder]":
+        """A study of a copy of the model that can lose what it learnt, layer by layer.
+
+        Args:
+            seed: Of the weights in the place of those that were learnt.
+
+        Returns:
+            The study, and what sets its weights. It begins where nothing is learnt.
+
+        Raises:
+            ModelError: the model cannot be made again from its configuration.
+        """
+        with backend().on(self.device), backend().precise():
+            ladder = Ladder(self._loaded.model, seed)
+            return self._of(ladder.model), ladder
+
+    def _of(self, model: keras.Model) -> "Study":
+        """The same study of another model like it."""
+        return Study(
+            model,
+            layer=None if self._layer is None else self._layer.path,
+            adapter=self.adapter,
+            preprocess=self.input.preprocessing,
+            labels=self.classes.names,
+            score=self.score,
+            size=self.input.size,
+            fit=self.input.fit,
+            engine="eager" if self.engine == "eager" else "compiled",
+            device=self.device,
+            registry=self.registry,
+        )
 
     def _plan(
         self,

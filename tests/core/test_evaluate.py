@@ -73,9 +73,9 @@ class Wild(Metric):
             case "raise":
                 raise LookupError("no way")
             case "shape":
-                trial.scores(trial.pixels)
+                trial.probabilities(trial.pixels)
             case "infinite":
-                trial.scores(np.full((1, *trial.pixels.shape), np.inf))
+                trial.probabilities(np.full((1, *trial.pixels.shape), np.inf))
             case "interrupt":
                 raise KeyboardInterrupt
         return Score(2.0)
@@ -443,7 +443,7 @@ def test_everything_is_in_the_json(made, tmp_path):
     one = document["measurements"][0]
     assert set(one) == {
         *("picture", "target", "row", "metric", "asked", "queries", "seconds", "seed"),
-        *("map_queries", "map_seconds", "value", "facts", "curve", "error"),
+        *("maps", "map_queries", "map_seconds", "value", "facts", "curve", "error"),
     }
     assert one["seed"][0] == 5
     assert len(one["curve"]["x"]) == 21

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from trials import make_trial
 
 import xai_core
-from xai_core import Metric, Score, Trial, hookimpl
+from xai_core import Metric, Score, hookimpl
 from xai_core.errors import ParameterError, RegistryError, UnknownNameError
 from xai_core.parameters import Count
 from xai_core.registry import Plugin, Registry, Source
@@ -130,5 +131,5 @@ def test_those_that_are_built_in(registry):
 
 
 def test_a_trial_draws_the_same_with_every_generator():
-    trial = Trial(np.zeros((2, 3, 1)), np.zeros((2, 3)), 0, 0.5, (3, 4), lambda pixels: pixels)
+    trial = make_trial(np.zeros((2, 3, 1)), np.zeros((2, 3)), seed=(3, 4))
     assert trial.generator().random() == trial.generator().random()

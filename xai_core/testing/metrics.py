@@ -1,16 +1,17 @@
 """The laws of metrics, on trials whose model reads one patch: no model is run."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xai_core.errors import XaiError
 from xai_core.evaluating import scored
 from xai_core.interfaces import Explainer, Metric
-from xai_core.metrics import Trial
+from xai_core.metrics import Other, Rung, Trial, Witness
 from xai_core.parameters import parameters
 from xai_core.registry import breach_of_metric
 from xai_core.testing.laws import Breaches, Check
@@ -43,15 +44,19 @@ class Scene:
         mask[self.patch] = 1
         return mask
 
+    @property
+    def noise(self) -> FloatArray:
+        """Normal noise, float64 (H, W)."""
+        return np.random.default_rng(self.seed + 1).normal(size=self.size[:2])
+
     def maps(self) -> Mapping[str, FloatArray]:
         """Maps of all kinds, by what they are."""
-        noise = np.random.default_rng(self.seed + 1).normal(size=self.size[:2])
         return {
             "the true mask": self.mask,
             "the inverted mask": 1 - self.mask,
-            "noise": noise,
+            "noise": self.noise,
             "zeros": np.zeros(self.size[:2]),
-            "tiny values": 1e-20 * noise,
+            "tiny values": 1e-20 * self.noise,
         }
 
     def answers(self, pixels: FloatArray) -> FloatArray:
@@ -60,10 +65,130 @@ class Scene:
         found: FloatArray = patch.mean(axis=(1, 2, 3)) / 255
         return found
 
-    def trial(self, attribution: FloatArray, ask: Callable[..., Any] | None = None) -> Trial:
+    def trial(self, attribution: FloatArray, witness: "Answering | None" = None) -> Trial:
         """One map, with copies that nothing else holds."""
-        score = float(self.answers(self.pixels[None])[0])
-        return Trial(self.pixels, attribution.copy(), 1, score, (7, self.seed), ask or self.answers)
+        return Trial(
+            pixels=self.pixels,
+            raw=attribution.copy(),
+            attribution=attribution.copy(),
+            target=1,
+            probability=float(self.answers(self.pixels[None])[0]),
+            seed=(7, self.seed),
+            witness=witness or Answering(self, attribution),
+            mask=self.mask > 0,
+        )
+
+
+Made: TypeAlias = Callable[[FloatArray], FloatArray]
+"""Of one picture (H, W, C), a map (H, W)."""
+
+
+class Answering(Witness):
+    """Answers in the place of the model that reads a scene's patch, and of a method.
+
+    Args:
+        scene: What is read.
+        attribution: The map that is scored.
+        again: What the method makes of other pictures; by default that map.
+        untaught: What it makes at each rung, by its number; by default that map.
+        wide: What it makes in float64; by default that map.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        attribution: FloatArray,
+        *,
+        again: Made | None = None,
+        untaught: Callable[[int], FloatArray] | None = None,
+        wide: FloatArray | None = None,
+    ) -> None:
+        self._scene = scene
+        self._attribution = attribution
+        self._again = again or (lambda pixels: attribution)
+        self._untaught = untaught or (lambda number: attribution)
+        self._wide = attribution if wide is None else wide
+        self.asked = 0
+        """The pictures that it was asked about."""
+        self.made = 0
+        """The maps that it was asked for."""
+        self.shapes: list[tuple[int, ...]] = []
+        """Of all that either was asked about."""
+
+    def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
+        """The patch's mean for class 1, what is missing to 1 for any other."""
+        self.shapes.append(np.shape(pixels))
+        self.asked += len(pixels)
+        found = self._scene.answers(pixels)
+        return found if target == 1 else 1 - found
+
+    def scores(self, pixels: FloatArray, target: int) -> FloatArray:
+        """Four times as much."""
+        return 4 * self.probabilities(pixels, target)
+
+    def maps(self, pixels: FloatArray, target: int) -> FloatArray:
+        """The method on other pictures."""
+        self.shapes.append(np.shape(pixels))
+        self.made += len(pixels)
+        made = [self._again(np.asarray(each, np.float64)) for each in pixels]
+        return np.stack(made) if made else np.zeros((0, *self._scene.size[:2]))
+
+    def randomised(self, rungs: int) -> tuple[Rung, ...]:
+        """Of a model with three layers."""
+        count = min(rungs, 3)
+        self.made += count
+        made = (self._untaught(number) for number in range(count))
+        return tuple(
+            Rung(
+                (f"layer_{number}",), each, "all values are the same" if np.ptp(each) == 0 else None
+            )
+            for number, each in enumerate(made)
+        )
+
+    def precise(self) -> FloatArray:
+        """The method in float64."""
+        self.made += 1
+        return np.asarray(self._wide, np.float64)
+
+    def others(self, count: int) -> tuple[Other, ...]:
+        """Dark noise, of the classes from 2 on."""
+        draw = np.random.default_rng(self._scene.seed + 2)
+        dark = (draw.uniform(5, 60, self._scene.size).astype(np.float32) for _ in range(count))
+        return tuple(Other(each, 2 + number) for number, each in enumerate(dark))
+
+
+def _bright(pixels: FloatArray) -> FloatArray:
+    """1 where a picture is bright, as a method that found the patch would say."""
+    found: FloatArray = (pixels.mean(axis=2) > 125).astype(np.float64)
+    return found
+
+
+def _better_and_worse(family: str, scene: Scene) -> tuple[Trial, Trial] | None:
+    """Two trials of which a metric of that family must prefer the first; None where none is known.
+
+    The map is the true mask, and the method finds bright pixels; but one thing about the second.
+    """
+    mask, noise = scene.mask, scene.noise
+    good = Answering(
+        scene, mask, again=_bright, untaught=lambda number: np.roll(noise, number), wide=mask
+    )
+    draw = np.random.default_rng(scene.seed + 3)
+    inverted = Answering(scene, 1 - mask, again=lambda pixels: 1 - _bright(pixels))
+    restless = Answering(scene, mask, again=lambda pixels: draw.normal(size=mask.shape))
+    stubborn = Answering(scene, mask, again=_bright)
+    inexact = Answering(scene, mask, wide=mask + 0.1 * noise)
+    everywhere = np.ones_like(mask)
+    worse = {
+        "faithfulness": (1 - mask, inverted),
+        "localisation": (1 - mask, inverted),
+        "robustness": (mask, restless),
+        "randomisation": (mask, stubborn),
+        "numerical": (mask, inexact),
+        "complexity": (everywhere, Answering(scene, everywhere)),
+    }
+    if family not in worse:
+        return None
+    return scene.trial(mask, good), scene.trial(*worse[family])
 
 
 SCENES = (
@@ -110,9 +235,9 @@ def interface(measured: Measured) -> Breaches:
     told = breach_of_metric(metric)
     if told:
         yield told
-    asked = metric.queries
-    if not (asked is None or (type(asked) is int and asked >= 0)):
-        yield f"queries = {asked!r}; expected a whole number, at least 0, or None"
+    for what, asked in (("queries", metric.queries), ("maps", metric.maps)):
+        if not (asked is None or (type(asked) is int and asked >= 0)):
+            yield f"{what} = {asked!r}; expected a whole number, at least 0, or None"
     try:
         kind()
     except (TypeError, XaiError) as error:
@@ -165,17 +290,34 @@ def untouched(measured: Measured) -> Breaches:
 
 
 def direction(measured: Measured) -> Breaches:
-    """The true mask is better than its opposite."""
+    """What is better by what the metric's family is about scores better."""
     metric = measured.metric
     for scene in SCENES:
+        both = _better_and_worse(metric.family, scene)
+        if both is None:
+            continue
         measured.used[scene.name] = None
-        true, false = (measured.value(scene.trial(each)) for each in (scene.mask, 1 - scene.mask))
-        if (true <= false) if metric.higher_is_better else (true >= false):
-            better = "higher" if metric.higher_is_better else "lower"
+        better, worse = map(measured.value, both)
+        if (better <= worse) if metric.higher_is_better else (better >= worse):
             yield (
-                f"on {scene.name} the patch that the model reads scores {true:.6g}, all else "
-                f"{false:.6g}; expected the first to be {better}"
+                f"on {scene.name}, {_ABOUT[metric.family]} scores {better:.6g}, and {worse:.6g} "
+                f"otherwise; expected the first to be "
+                f"{'higher' if metric.higher_is_better else 'lower'}"
             )
+
+
+_ABOUT: Mapping[str, str] = MappingProxyType(
+    {
+        "faithfulness": "the map of the patch that the model reads",
+        "localisation": "the map of the patch that the model reads",
+        "robustness": "a method that finds the patch again in other pictures",
+        "randomisation": "a method whose map goes with what the model learnt",
+        "numerical": "a map that is the same in float64",
+        "complexity": "the map of one patch",
+    }
+)
+"""What is better, by the family of the metric: the other is the opposite map, noise made anew, the
+same map in any case, another map in float64, a map of everything."""
 
 
 def alone(measured: Measured) -> Breaches:
@@ -195,21 +337,17 @@ def alone(measured: Measured) -> Breaches:
 
 def questions(measured: Measured) -> Breaches:
     """It costs what it says at most, and asks about pictures like the one it was given."""
-    most = measured.metric.queries
+    metric = measured.metric
     for told, scene, made in measured.trials():
-        asked: list[Sequence[int]] = []
-
-        def ask(
-            pixels: FloatArray, scene: Scene = scene, asked: list[Sequence[int]] = asked
-        ) -> FloatArray:
-            asked.append(np.shape(pixels))
-            return scene.answers(pixels)
-
-        measured.value(scene.trial(made, ask))
-        count = sum(shape[0] for shape in asked)
-        if most is not None and count > most:
-            yield f"{told}: it asked about {count} pictures; it says at most {most}"
-        odd = [shape for shape in asked if tuple(shape[1:]) != scene.size]
+        witness = Answering(scene, made)
+        measured.value(scene.trial(made, witness))
+        if metric.queries is not None and witness.asked > metric.queries:
+            yield (
+                f"{told}: it asked about {witness.asked} pictures; it says at most {metric.queries}"
+            )
+        if metric.maps is not None and witness.made > metric.maps:
+            yield f"{told}: it asked for {witness.made} maps; it says at most {metric.maps}"
+        odd = [shape for shape in witness.shapes if tuple(shape[1:]) != scene.size]
         if odd:
             yield f"{told}: it asked about pictures of shape {odd[0]}; expected (Q, *{scene.size})"
 
@@ -250,8 +388,11 @@ METRICS = (
     ),
     Check(
         "direction",
-        "Where a model reads one patch, the map of that patch is better than its opposite, in the "
-        "direction that is declared.",
+        "Where a model reads one patch, what is better by what the metric's family is about scores "
+        "better, in the direction that is declared: the map of that patch than its opposite "
+        "(faithfulness, localisation), and than a map of everything (complexity); a method that "
+        "finds the patch in other pictures than noise (robustness); one that does not outlive what "
+        "the model learnt (randomisation); one that is the same in float64 (numerical).",
         "`higher_is_better` the wrong way round, or pixels taken from the lowest value up.",
         _READ,
         direction,
@@ -265,8 +406,8 @@ METRICS = (
     ),
     Check(
         "questions",
-        "It asks about at most as many pictures as `queries` says, each of the size of the one "
-        "that it was given.",
+        "It asks about at most as many pictures as `queries` says and for as many maps as `maps` "
+        "says, each of a picture of the size of the one that it was given.",
         "`queries` left at a constant beside a parameter that sets how many there are; both ends "
         "of a curve counted once.",
         "Metric.queries, on the reference's page of plugins",

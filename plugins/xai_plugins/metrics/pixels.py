@@ -20,6 +20,7 @@ _TOGETHER = 128
 class _ByPixels(Metric):
     """The area under the probability as pixels change, those of the highest values first."""
 
+    family: ClassVar[str] = "faithfulness"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     @property
@@ -45,7 +46,7 @@ class _ByPixels(Metric):
         asked = []
         for first in range(0, len(counts), _TOGETHER):
             changed = rank < counts[first : first + _TOGETHER, None, None]
-            asked.append(trial.scores(np.where(changed[..., None], after, before)))
+            asked.append(trial.probabilities(np.where(changed[..., None], after, before)))
         y = np.concatenate(asked)
         x = counts / rank.size
         area = float(np.sum((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2))

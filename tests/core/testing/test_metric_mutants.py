@@ -22,6 +22,7 @@ class Drop(Metric):
     """The drop of the score without the upper half of the map: nothing is wrong with it."""
 
     name: ClassVar[str] = "drop"
+    family: ClassVar[str] = "faithfulness"
     summary: ClassVar[str] = "what the highest half takes away"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
@@ -37,7 +38,7 @@ class Drop(Metric):
         kept = np.ones(trial.attribution.size)
         kept[order[: order.size // 2]] = 0
         shown = trial.pixels * kept.reshape(trial.attribution.shape)[..., None]
-        return Score(trial.score - float(trial.scores(shown[None])[0]))
+        return Score(trial.probability - float(trial.probabilities(shown[None])[0]))
 
 
 MUTANTS = []
@@ -136,19 +137,88 @@ def takes_the_lowest_first(self, trial):
 
 @mutant("direction")
 def does_not_look_at_the_map(self, trial):
-    return Score(trial.score)
+    return Score(trial.probability)
 
 
 @mutant("alone")
 def keeps_the_first_score_that_it_saw(self, trial):
-    object.__setattr__(self, "first", getattr(self, "first", trial.score))
+    object.__setattr__(self, "first", getattr(self, "first", trial.probability))
     return Score(Drop().score(trial).value * self.first)
 
 
 @mutant("questions")
 def asks_about_other_sizes(self, trial):
-    trial.scores(np.pad(trial.pixels, ((0, 1), (0, 0), (0, 0)))[None])
+    trial.probabilities(np.pad(trial.pixels, ((0, 1), (0, 0), (0, 0)))[None])
     return Score(Drop().score(trial).value)
+
+
+@mutant("questions")
+def asks_for_maps_without_saying_so(self, trial):
+    trial.maps(trial.pixels[None])
+    return Drop().score(trial)
+
+
+# One of each family, right and the wrong way round.
+FAMILIES = {}
+
+
+def of_family(name):
+    """Register a score of which higher is better in that family, and its opposite as a mutant."""
+
+    def register(function):
+        for sign, found in ((1, FAMILIES.setdefault(name, [])), (-1, None)):
+            attributes = {
+                "family": name,
+                "maps": property(lambda self: 9),
+                "bounds": (-1e9, 1e9),
+                "score": lambda self, trial, sign=sign: Score(sign * float(function(trial))),
+            }
+            kind = dataclass(frozen=True)(type(function.__name__, (Drop,), attributes))
+            if found is None:
+                MUTANTS.append(("direction", kind(), f"{function.__name__} the wrong way round"))
+            else:
+                found.append(kind())
+        return function
+
+    return register
+
+
+@of_family("localisation")
+def share_in_the_mask(trial):
+    return trial.attribution[trial.mask].mean() - trial.attribution[~trial.mask].mean()
+
+
+@of_family("robustness")
+def sameness_under_noise(trial):
+    shifted = np.clip(trial.pixels + trial.generator().uniform(-1, 1, trial.pixels.shape), 0, 255)
+    return -np.abs(trial.maps(shifted[None])[0] - trial.attribution).mean()
+
+
+@of_family("randomisation")
+def change_on_the_way_down(trial):
+    rungs = trial.randomised(3)
+    return np.mean([np.abs(rung.attribution - trial.attribution).mean() for rung in rungs])
+
+
+@of_family("numerical")
+def nearness_to_float64(trial):
+    return -np.abs(trial.precise() - trial.raw).max()
+
+
+@of_family("complexity")
+def emptiness(trial):
+    return (trial.attribution == 0).mean()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_metric_of_each_family_conforms(kit, name):
+    (metric,) = FAMILIES[name]
+    check_metric(metric, kit)
+
+
+def test_no_direction_is_known_of_a_family_of_ones_own(kit):
+    kind = type("Own", (Drop,), {"family": "own", "score": lambda self, trial: Score(0.0)})
+    check_metric(dataclass(frozen=True)(kind)(), kit)
 
 
 @pytest.fixture(scope="module")

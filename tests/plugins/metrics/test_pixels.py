@@ -4,12 +4,13 @@ The model reads the mean of one patch: v = mean / 255. All pixels are 204, so v 
 The patch has 12 of the 60 pixels, s = 0.2 of them.
 """
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import pytest
+from trials import Scripted, make_trial
 
-from xai_core import Trial
 from xai_core.errors import ParameterError
 from xai_plugins.metrics import Deletion, Insertion
 from xai_plugins.metrics.canvas import canvas
@@ -39,8 +40,7 @@ def ramp():
 
 def trial(attribution, pixels=None, seed=(0,)):
     pixels = np.full((*SIZE, 3), 204, np.float32) if pixels is None else pixels
-    ask = reads(PATCH)
-    return Trial(pixels, attribution, 0, float(ask(pixels[None])[0]), seed, ask)
+    return make_trial(pixels, attribution, reads(PATCH), seed=seed)
 
 
 def area(metric, attribution, **given):
@@ -164,7 +164,7 @@ def test_what_it_asks_is_what_it_says(monkeypatch):
     pixels = np.full((*SIZE, 3), 204, np.float32)
     for metric in (Deletion(steps=300), Insertion(steps=7)):
         asked.clear()
-        metric.score(Trial(pixels, mask(), 0, 0.8, (0,), ask))
+        metric.score(replace(trial(mask(), pixels), witness=Scripted(ask)))
         assert sum(asked) == metric.queries == metric.steps + 1
 
 
