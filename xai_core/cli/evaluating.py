@@ -115,7 +115,7 @@ def evaluate(
 
 def _show(found: "Evaluation") -> None:
     """A table for each metric, and what there is to say against them."""
-    from xai_core.evaluation import HEADER, table_rows
+    from xai_core.tables import HEADER, table_rows
 
     for metric in found.metrics:
         output.say(f"{metric}: {metric.summary}; {metric.better} is better", "bold")

@@ -9,8 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from xai_core.errors import UsageError
-from xai_core.evaluation import Evaluation, Gauge, Standing
+from xai_core.evaluation import Evaluation, Gauge
 from xai_core.metrics import Curve
+from xai_core.ranking import Standing
 from xai_core.typing import FloatArray
 
 _SIZE, _SMALL = 8.5, 7.0
