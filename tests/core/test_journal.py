@@ -75,7 +75,7 @@ class Asking(Explainer):
 
     def explain(self, evidence):
         self.ran.append(len(evidence.targets))
-        evidence.scores(evidence.images[:, None])
+        evidence.scores(evidence.inputs[:, None])
         return np.arange(60.0).reshape(1, 6, 10)
 
 

@@ -26,6 +26,7 @@ from xai_core.render.maps import (
     resize,
     scales,
 )
+from xai_core.render.pareto import pareto_figure
 
 __all__ = [
     "DIVERGING",
@@ -43,6 +44,7 @@ __all__ = [
     "histogram_figure",
     "on_picture",
     "overlay",
+    "pareto_figure",
     "prediction_figure",
     "resize",
     "scales",
