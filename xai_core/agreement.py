@@ -36,6 +36,11 @@ class Correlation:
     pictures: int
 
     @property
+    def is_shown(self) -> bool:
+        """Whether its interval is on one side of 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
     def word(self) -> str:
         """`agree`, `disagree`, or why neither can be said."""
         if self.rho is None:
@@ -46,7 +51,7 @@ class Correlation:
         word = "agree" if self.rho > 0 else "disagree"
         if self.low is None or self.high is None:
             return f"{word} by the means; not shown: {self.pictures} pictures, fewer than {FEWEST}"
-        return word if self.low > 0 or self.high < 0 else f"{word} by the means; not shown"
+        return word if self.is_shown else f"{word} by the means; not shown"
 
     def __str__(self) -> str:
         if self.rho is None:

@@ -69,10 +69,10 @@ class Standing:
         for each in self.contests:
             by_word.setdefault(each.word, []).append(each.against)
         shown = {word: by_word.pop(word) for word in ("beats", "does not beat") if word in by_word}
-        told = [f"{word} {_and(names)}" for word, names in shown.items()]
+        told = [f"{word} {and_(names)}" for word, names in shown.items()]
         unclear = by_word.pop("no difference shown", [])
         if unclear:
-            told.append(f"no difference shown to {_and(unclear)}")
+            told.append(f"no difference shown to {and_(unclear)}")
         told += by_word
         return "; ".join(told)
 
@@ -124,5 +124,6 @@ def rank(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Standing, ...]:
     )
 
 
-def _and(names: Sequence[str]) -> str:
+def and_(names: Sequence[str]) -> str:
+    """`a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -54,19 +54,21 @@ def _draw(axes: Any, evaluation: Evaluation, gauge: Gauge, known: list[Offer]) -
     methods = [row.name for row in evaluation.rows if not row.is_reference]
     references = [each for each in evaluation.pareto(str(gauge)) if each.price.row.is_reference]
     names = [row.name for row in evaluation.rows if row.is_reference]
-    for offer in references:
-        if offer.value is None:
-            continue
-        name = offer.price.row.name
+    levels = sorted((each.value.mean, each.price.row.name) for each in references if each.value)
+    for mean, name in levels:
         dashes = _DASHES[names.index(name) % len(_DASHES)]
-        axes.axhline(offer.value.mean, color="0.45", linestyle=dashes, linewidth=1.0, zorder=1)
+        axes.axhline(mean, color="0.45", linestyle=dashes, linewidth=1.0, zorder=1)
+    for mean, told in _together(levels, known):
         axes.annotate(
-            name, (1, offer.value.mean), xycoords=("axes fraction", "data"), fontsize=_SMALL,
-            color="0.35", ha="right", va="bottom",
+            told, (1.01, mean), xycoords=("axes fraction", "data"), fontsize=_SMALL,
+            color="0.35", ha="left", va="center",
         )  # fmt: skip
+    seconds = [each.price.seconds or 0.0 for each in known]
+    middle = (min(seconds) * max(seconds)) ** 0.5
     for offer in known:
         name, value = offer.price.row.name, offer.value
         colour = colours[methods.index(name) % len(colours)]
+        is_right = (offer.price.seconds or 0.0) > middle
         assert value is not None  # noqa: S101  # it is drawn
         low, high = (value.mean if end is None else end for end in (value.low, value.high))
         axes.errorbar(
@@ -75,8 +77,10 @@ def _draw(axes: Any, evaluation: Evaluation, gauge: Gauge, known: list[Offer]) -
             markerfacecolor=colour if offer.is_on_front else "white", zorder=3,
         )  # fmt: skip
         axes.annotate(
-            name.replace("$", r"\$"), (offer.price.seconds, value.mean), xytext=(8, 5),
+            name.replace("$", r"\$"), (offer.price.seconds, value.mean),
+            xytext=(-8 if is_right else 8, 5 if offer.is_on_front else -10),
             textcoords="offset points", fontsize=_SMALL, zorder=4,
+            ha="right" if is_right else "left",
         )  # fmt: skip
     front = [each for each in known if each.is_on_front]
     axes.step(
@@ -92,3 +96,16 @@ def _draw(axes: Any, evaluation: Evaluation, gauge: Gauge, known: list[Offer]) -
     axes.tick_params(labelsize=_SMALL)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def _together(levels: list[tuple[float, str]], known: list[Offer]) -> list[tuple[float, str]]:
+    """Names at their heights; of those that are too near to be told apart, in one."""
+    means = [each.value.mean for each in known if each.value] + [mean for mean, _ in levels]
+    near = 0.04 * (max(means) - min(means))
+    found: list[tuple[float, list[str]]] = []
+    for mean, name in levels:
+        if found and mean - found[-1][0] <= near:
+            found[-1][1].append(name)
+        else:
+            found.append((mean, [name]))
+    return [(mean, ", ".join(names)) for mean, names in found]
