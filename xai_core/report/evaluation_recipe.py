@@ -23,7 +23,8 @@ def evaluation_recipe(evaluation: Evaluation, origin: Mapping[str, Any]) -> str:
     """A script; what only the one who made it can know is said in comments."""
     methods = [row for row in evaluation.rows if not row.is_reference]
     asked = list(dict.fromkeys(each.target.asked for each in evaluation.measurements))
-    own = [each for each in (*methods, *evaluation.metrics) if not is_installed(each.source)]
+    used: list[Row | Gauge] = [*methods, *evaluation.metrics]
+    own = [each for each in used if not is_installed(each.source)]
     lines = ["import xai_core as xai", ""]
     lines += [f"# {quoted(_bare(e))}, of {comment(e.source)}, is your own" for e in own]
     # A study that says nothing of itself is one that a test made up.
@@ -79,7 +80,7 @@ def _command(
     where one is used twice, where what was predicted stands beside other classes, or where a word
     cannot be seen.
     """
-    used = (*methods, *evaluation.metrics)
+    used: list[Row | Gauge] = [*methods, *evaluation.metrics]
     names = list(map(_bare, used))
     if (
         not origin
@@ -116,7 +117,8 @@ def _options(
         yield "--adapter", str(origin["adapter"])
     yield "--methods", ",".join(map(_bare, methods))
     yield "--metrics", ",".join(map(_bare, evaluation.metrics))
-    for each in (*methods, *evaluation.metrics):
+    used: list[Row | Gauge] = [*methods, *evaluation.metrics]
+    for each in used:
         for name, value in each.changed.items():
             yield "--set", f"{_bare(each)}.{name}={text_of(value)}"
     for target in asked if asked != ["predicted"] else []:

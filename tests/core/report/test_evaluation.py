@@ -251,3 +251,40 @@ def test_the_recipe_runs(tmp_path):
 
     metric = xai.metric("deletion", steps=20, baseline="blur")
     assert (metric.steps, metric.baseline) == (20, "blur")
+
+
+# ----------------------------------------------------------------------------- in a browser
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_it_fits_asks_for_nothing_and_is_drawn(chromium, tmp_path, scheme, width):
+    values = {"a": 9, "integrated-gradients(steps=64)": 5, "c": 3, "d": 4, "edges": 1}
+    seconds = {**SECONDS, "integrated-gradients(steps=64)": 7.0}
+    path = make(seconds=seconds, **values).save(tmp_path / "page.html")
+    context = chromium.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True
+    )
+    page = context.new_page()
+    requests, errors = [], []
+    context.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: errors.append(message.text))
+    page.goto(path.as_uri())
+    assert requests == [path.as_uri()]
+    assert errors == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # A name in a drawing is inside of it, and in the ink of the scheme.
+    for name in page.query_selector_all(".chart .method"):
+        box, chart = name.bounding_box(), name.evaluate_handle("e => e.ownerSVGElement")
+        around = chart.as_element().bounding_box()
+        assert around["x"] - 1 <= box["x"]
+        assert box["x"] + box["width"] <= around["x"] + around["width"] + 1
+    ink = page.eval_on_selector(".chart .method", "e => getComputedStyle(e).fill")
+    assert ink == {"light": "rgb(24, 25, 27)", "dark": "rgb(236, 234, 230)"}[scheme]
+    # The bar of the best row ends at the right of that of the worst.
+    at = page.eval_on_selector_all(
+        "#metric-0 .span circle", "all => all.map(e => e.getBoundingClientRect().x)"
+    )
+    assert at == sorted(at, reverse=True)
+    context.close()
