@@ -14,7 +14,15 @@ from xai_core.metrics import Curve
 from xai_core.testing import ConformanceError, Kit, check_metric
 from xai_core.testing.metrics import METRICS
 from xai_plugins.metrics import METRICS as BUILT_IN
-from xai_plugins.metrics import Deletion, Insertion
+from xai_plugins.metrics import (
+    Completeness,
+    Deletion,
+    EffectiveArea,
+    Insertion,
+    MuFidelity,
+    Road,
+    SensitivityN,
+)
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,7 @@ def of_family(name):
             attributes = {
                 "family": name,
                 "maps": property(lambda self: 9),
+                "queries": property(lambda self: 2),
                 "bounds": (-1e9, 1e9),
                 "score": lambda self, trial, sign=sign: Score(sign * float(function(trial))),
             }
@@ -210,6 +219,12 @@ def emptiness(trial):
     return (trial.attribution == 0).mean()
 
 
+@of_family("axiom")
+def nearness_of_the_sum(trial):
+    picture, black = trial.scores(np.stack([trial.pixels, 0 * trial.pixels]))
+    return -abs(trial.raw.sum() - (picture - black))
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_metric_of_each_family_conforms(kit, name):
     (metric,) = FAMILIES[name]
@@ -241,6 +256,24 @@ def test_every_metric_conforms(kit, metric):
 def test_with_other_parameters_they_conform_as_well(kit, baseline, steps):
     check_metric(Deletion(steps=steps, baseline=baseline), kit)
     check_metric(Insertion(steps=steps, baseline=baseline), kit)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Road(shares=1, noise=0.0),
+        Road(shares=2, noise=0.1),
+        MuFidelity(subsets=40, grid=None, baseline="mean"),
+        MuFidelity(grid=3, share=0.5, baseline="blur"),
+        SensitivityN(sizes=3, grid=4, most=0.5, baseline="mean"),
+        Completeness(baseline="mean"),
+        Completeness(baseline="blur"),
+        EffectiveArea(mass=0.5),
+    ],
+    ids=str,
+)
+def test_metrics_with_other_parameters_conform(kit, metric):
+    check_metric(metric, kit)
 
 
 def test_every_law_has_a_mutant():
