@@ -59,7 +59,7 @@ class Entropy(_OfShares):
     """Entropy: how many pixels a map's magnitudes are spread over, in nats.
 
     Bhatt, Weller and Moura, IJCAI 2020, section 3.3, where it is called complexity:
-    - sum_i P_i ln P_i, with P_i the share of pixel i in the sum of the magnitudes. Lower is better:
+    -sum_i P_i ln P_i, with P_i the share of pixel i in the sum of the magnitudes. Lower is better:
     0 for a single pixel, ln(H W) for a uniform map, 10.8 of a picture of 224 x 224. exp of it is
     as how many equal pixels it counts. A map of zeros counts as uniform. The fact `share of the
     largest` is the entropy over ln(H W), 0 to 1, which compares between sizes of pictures.
