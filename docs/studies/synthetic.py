@@ -114,7 +114,7 @@ def network(seed: int) -> keras.Model:
     )
 
 
-def train(seed: int = 0, *, scenes: int = 4096, epochs: int = 8) -> tuple[keras.Model, float]:
+def train(seed: int = 0, *, scenes: int = 2048, epochs: int = 8) -> tuple[keras.Model, float]:
     """A trained network, and the share of 1,000 new scenes that it gets right."""
     model = network(seed)
     taught, asked = draw(scenes, seed + 1), draw(1000, seed + 2)
