@@ -31,7 +31,7 @@ class Sparseness(_OfShares):
     """Sparseness: the Gini index of the map's magnitudes.
 
     Chalasani, Chen, Chowdhury, Jha and Wu, "Concise Explanations of Neural Networks using
-    Adversarial Training", ICML 2020, section 3: with the magnitudes v in rising order,
+    Adversarial Training", ICML 2020: with the magnitudes v in rising order,
     1 - 2 sum_k (v_k / sum v) (N - k + 1/2) / N. Higher is better, by the claim that few pixels
     explain better than many: 0 for a uniform map, 1 - 1/N for a single pixel. A map of zeros
     counts as uniform.
@@ -58,7 +58,7 @@ class Sparseness(_OfShares):
 class Entropy(_OfShares):
     """Entropy: how many pixels a map's magnitudes are spread over, in nats.
 
-    Bhatt, Weller and Moura, IJCAI 2020, section 3.3, where it is called complexity:
+    Bhatt, Weller and Moura, IJCAI 2020, where it is called complexity: the entropy
     -sum_i P_i ln P_i, with P_i the share of pixel i in the sum of the magnitudes. Lower is better:
     0 for a single pixel, ln(H W) for a uniform map, 10.8 of a picture of 224 x 224. exp of it is
     as how many equal pixels it counts. A map of zeros counts as uniform. The fact `share of the

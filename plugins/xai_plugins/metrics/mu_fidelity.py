@@ -14,7 +14,7 @@ class MuFidelity(Metric):
     """Mu-fidelity: whether what a map says of random parts goes with what they are worth.
 
     Bhatt, Weller and Moura, "Evaluating and Aggregating Feature-based Model Explanations",
-    IJCAI 2020, section 3.1: Pearson's correlation, over random subsets S of a fixed size, of the
+    IJCAI 2020, definition 3: Pearson's correlation, over random subsets S of a fixed size, of the
     sum of the map over S with the drop of the explained score, by default the logit, when S is
     set to a baseline. The features are the cells of a grid, as single pixels of a large picture
     change nothing. The subsets are the same for every method. Higher is better, -1 to 1; a map

@@ -16,11 +16,11 @@ class SensitivityN(Metric):
     """Sensitivity-n: whether the map's values of any n pixels go with what these are worth.
 
     Ancona, Ceolini, Öztireli and Gross, "Towards better understanding of gradient-based
-    attribution methods for deep neural networks", ICLR 2018, section 4: a map satisfies
-    sensitivity-n if the sum over any n features is the change of the score when these are set to
-    the baseline. How nearly, is Pearson's correlation of the two over 100 random subsets of
-    size n, for n from 1 to 80 % of the features, evenly on a logarithmic scale. The value is the
-    mean over n, the curve its course. The score is the explained one, by default the logit. The
+    attribution methods for deep neural networks", ICLR 2018: a map satisfies sensitivity-n if the
+    sum over any n features is the change of the score when these are set to the baseline. How
+    nearly, is Pearson's correlation of the two over random subsets of size n, for n from 1 to 80 %
+    of the features, here evenly on a logarithmic scale. The value is the mean over n, the curve
+    its course. The score is the explained one, by default the logit. The
     subsets are the same for every method. Higher is better, -1 to 1; a map that says nothing has
     0 on average. Where all sums are the same, as those of a uniform map, or the score does not
     change, there is no correlation: then it is 0 for that n, and the fact `sizes without a

@@ -42,7 +42,7 @@ class AverageDrop(_Shown):
     """Average drop: the share of the class's probability that goes with what the map hides.
 
     Chattopadhay, Sarkar, Howlader and Balasubramanian, "Grad-CAM++: Generalized Gradient-Based
-    Visual Explanations for Deep Convolutional Networks", WACV 2018, section 4.1:
+    Visual Explanations for Deep Convolutional Networks", WACV 2018:
     max(0, p - o) / p, p the probability of the class for the picture and o that for the picture
     times the map. Of the map what is below 0 is cut off, and it is divided by its largest value;
     where nothing is above 0, nothing is left of the picture. The average is that over pictures.
@@ -69,7 +69,7 @@ class AverageDrop(_Shown):
 class AverageIncrease(_Shown):
     """Average increase: in how many pictures the class gains by what the map hides.
 
-    Chattopadhay et al., WACV 2018, section 4.1, "% increase in confidence": 1 where o > p, else 0,
+    Chattopadhay et al., WACV 2018, "% increase in confidence": 1 where o > p, else 0,
     with p and o as for `average-drop`, where the map is what it is there. The mean over pictures is
     their share; the paper's numbers are 100 times as large. Higher is better, 0 to 1.
 

@@ -12,8 +12,9 @@ from xai_plugins.metrics.canvas import Canvas, canvas
 
 _TOGETHER = 128
 """Pictures made in one go: a matter of memory."""
-_ROUNDING = 1e-12
-"""What sums of as large numbers differ by for rounding alone."""
+_ROUNDING = 1e-6
+"""By what share of the largest float32 values differ for rounding alone, as in a uniform map that
+was resampled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +79,12 @@ def correlation(cells: FloatArray, taken: NDArray[np.bool_], drops: FloatArray) 
     """Of the sums of a map's cells over subsets (Q, count) with the drops (Q,)."""
     largest = float(np.abs(cells).max()) or 1.0  # so that no square of a tiny value is 0
     sums = taken @ (cells / largest)
-    a, b = _spread(sums, len(cells)), _spread(drops, float(np.abs(drops).max()))
+    a, b = _spread(sums), _spread(drops)
     value = float(np.mean((sums - sums.mean()) * (drops - drops.mean()))) / (a * b) if a * b else 0
     return Correlation(float(np.clip(value, -1, 1)), a * largest, b)
 
 
-def _spread(values: FloatArray, scale: float) -> float:
-    """The standard deviation; 0 where what they differ by is rounding, for values so large."""
-    return float(values.std()) if float(np.ptp(values)) > _ROUNDING * scale else 0.0
+def _spread(values: FloatArray) -> float:
+    """The standard deviation; 0 where what they differ by is rounding."""
+    is_constant = float(np.ptp(values)) <= _ROUNDING * float(np.abs(values).max())
+    return 0.0 if is_constant else float(values.std())

@@ -105,6 +105,24 @@ def test_where_a_side_is_the_same_there_is_no_correlation_and_it_is_told(score, 
     assert dict(found.facts) == {"sizes without a correlation": 5}
 
 
+def test_a_map_that_is_uniform_but_for_rounding_is_uniform():
+    """As one that was resampled in float32."""
+    rounded = 0.3 + 1e-8 * np.random.default_rng(0).normal(size=SIZE)
+    assert MuFidelity(grid=None).score(trial(rounded)).value == 0
+    assert SensitivityN().score(trial(rounded)).value == 0
+    nearly = 0.3 + 1e-4 * np.random.default_rng(0).normal(size=SIZE)
+    assert MuFidelity(grid=None).score(trial(nearly)).value != 0
+
+
+def test_one_cell_at_least_is_taken_and_one_is_left():
+    for share, size in ((0.0, 1), (0.001, 1), (0.5, 30), (1.0, 59)):
+        taken, _, _ = taken_of(MuFidelity(grid=None, share=share), COMPLETE)
+        assert set(taken.sum(axis=(1, 2))) == {size}
+    found = SensitivityN(most=1.0, sizes=3).score(trial(COMPLETE))
+    assert found.curve.x.tolist() == [1, 8, 59]
+    assert found.value == pytest.approx(1, abs=1e-9)
+
+
 def test_where_the_score_does_not_change_there_is_none_either():
     same = trial(COMPLETE, lambda pixels: np.full(len(pixels), 3.7))
     found = MuFidelity().score(same)
