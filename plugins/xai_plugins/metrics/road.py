@@ -21,10 +21,11 @@ class Road(Metric):
     """ROAD: by how much more probable the class stays without the lowest pixels than the highest.
 
     Rong, Leemann, Borisov, Kasneci and Kasneci, "A Consistent and Efficient Evaluation Strategy
-    for Attribution Methods", ICML 2022: noisy linear imputation. Each pixel that is removed becomes the weighted mean of its eight neighbours, 1/6 beside and 1/12 across a corner,
-    and noise is added. All removed pixels of a picture are one system of equations, solved to
-    within 1e-4 grey levels. At the border, the neighbours that exist count in proportion. A
-    picture's values are not cut off at 0 and 255.
+    for Attribution Methods", ICML 2022: noisy linear imputation. Each pixel that is removed
+    becomes the weighted mean of its eight neighbours, 1/6 beside and 1/12 across a corner, and
+    noise is added. All removed pixels of a picture are one system of equations, solved to within
+    1e-4 grey levels. At the border, the neighbours that exist count in proportion. A picture's
+    values are not cut off at 0 and 255.
 
     10, 20, ..., 90 % of the pixels are removed, the most relevant first (MoRF) and the least
     relevant first (LeRF). The paper draws both curves and ranks by either; both means are facts.
