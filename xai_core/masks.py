@@ -80,10 +80,10 @@ def mask_seen(source: MaskLike, picture: Picture, size: Size, fit: Fit) -> Mask:
 
 def _read(source: MaskLike, picture: Picture) -> Mask:
     """True where the object is, of the picture's own size."""
-    height, width = picture.pixels.shape[:2]
-    boxes = (source,) if isinstance(source, Box) else source
-    if isinstance(boxes, (tuple, list)) and boxes and all(isinstance(e, Box) for e in boxes):
-        return _united(boxes, picture)
+    if isinstance(source, Box):
+        return _united([source], picture)
+    if isinstance(source, (tuple, list)) and source and all(isinstance(e, Box) for e in source):
+        return _united(source, picture)
     if isinstance(source, np.ndarray):
         mask = _of_array(source, picture)
     elif isinstance(source, (str, os.PathLike, Image.Image)):
@@ -93,6 +93,7 @@ def _read(source: MaskLike, picture: Picture) -> Mask:
             f"The mask of {picture.name} was given as {type(source).__name__}; expected a path, a "
             "PIL image, an array (H, W), a Box or several of them, or None"
         )
+    height, width, _ = picture.pixels.shape
     if mask.shape != (height, width):
         raise PictureError(
             f"The mask of {picture.name} is {mask.shape[1]} x {mask.shape[0]} pixels; expected "
@@ -103,8 +104,8 @@ def _read(source: MaskLike, picture: Picture) -> Mask:
 
 
 def _united(boxes: Sequence[Box], picture: Picture) -> Mask:
-    mask = np.zeros(picture.pixels.shape[:2], np.bool_)
-    height, width = mask.shape
+    height, width, _ = picture.pixels.shape
+    mask = np.zeros((height, width), np.bool_)
     for box in boxes:
         if box.right > width or box.bottom > height:
             raise PictureError(

@@ -122,7 +122,7 @@ class Trial:
         return np.random.default_rng(self.seed)
 
     def needed_mask(self) -> NDArray[np.bool_]:
-        """Where the object is, (H, W), with at least one pixel, for a metric that cannot do without.
+        """Where the object is, (H, W), for a metric that cannot do without: at least one pixel.
 
         Raises:
             MetricError: nothing was said of it, or what was said cannot be used.

@@ -195,7 +195,7 @@ def test_what_is_no_mask_is_refused(mask, size, message):
 
 def test_a_damaged_file_is_told(tmp_path):
     (tmp_path / "mask.png").write_bytes(b"not a picture")
-    with pytest.raises(PictureError, match="The mask of array: .* is not a picture that Pillow"):
+    with pytest.raises(PictureError, match=r"The mask of array: .* is not a picture that Pillow"):
         mask_seen(tmp_path / "mask.png", picture(), (9, 14), "crop")
 
 

@@ -128,4 +128,5 @@ def _shares(many: int, few: int) -> FloatArray:
     places = np.arange(many)
     ends = np.minimum(edges[1:, None], places + 1)
     inside: FloatArray = np.clip(ends - np.maximum(edges[:-1, None], places), 0, None)
-    return inside / inside.sum(axis=1, keepdims=True)
+    shares: FloatArray = inside / inside.sum(axis=1, keepdims=True)
+    return shares
