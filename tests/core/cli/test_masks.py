@@ -76,7 +76,7 @@ def test_a_file_of_boxes(run, two, tmp_path):
 
 def test_columns_may_stand_in_any_order_beside_others(tmp_path):
     file = tmp_path / "boxes.csv"
-    file.write_text("\ufeffclass,bottom,right,top,left,picture\ncat,4,3,2,1,a b.png\n", "utf-8")
+    file.write_text("\ufeffbottom,class,right,top,left,picture\n4,cat,3,2,1,a b.png\n", "utf-8")
     assert masks_of(["x/a b.png", "c.png"], None, str(file)) == [(Box(1, 2, 3, 4),), None]
 
 

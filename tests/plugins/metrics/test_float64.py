@@ -33,6 +33,14 @@ def test_the_percentile_leaves_one_in_a_thousand_out():
     assert 0.99 < score.facts["rank correlation"] < 1
 
 
+def test_the_percentile_by_hand():
+    """Differences 0, 1, ..., 1999 of 4000: the place of the percentile is 0.999 x 1999."""
+    precise = np.full(SIZE, 4000.0)
+    score = said(precise - np.arange(2000.0).reshape(SIZE), precise)
+    assert score.value == pytest.approx(1999 / 4000)
+    assert dict(score.facts) == {"99.9th percentile": pytest.approx(0.999 * 1999 / 4000)}
+
+
 def test_what_float32_alone_takes_away():
     precise = np.random.default_rng(0).normal(size=SIZE)
     assert 0 < said(precise.astype(np.float32), precise).value < 2**-23
