@@ -94,8 +94,8 @@ def evaluate(
     measures = o.parse_names("--metrics", metrics, o.DEFAULT_METRICS)
     settings = o.parse_settings(set_)
     path = destination(out or f"{Path(pictures[0]).stem}.evaluate.md", (".md", ".json", ".png"))
-    protect(pictures, path)
     where = masks_of(pictures, masks, boxes)
+    protect([*pictures, *(str(each) for each in where or () if isinstance(each, Path))], path)
     registry = listing.discover()
     explainers, used = set_up_both(names, measures, settings, registry)
     study = study_of(

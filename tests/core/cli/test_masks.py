@@ -140,6 +140,17 @@ def test_a_folder_that_has_none_is_told(run, two, arguments, message):
     assert result.err.startswith(f"error: {message}")
 
 
+def test_a_mask_is_never_written_over(xai, small, two, left, tmp_path):
+    (tmp_path / "masks").mkdir()
+    left.save(tmp_path / "masks" / "one.png")
+    before = (tmp_path / "masks" / "one.png").read_bytes()
+    result = xai("evaluate", two[0], "--model", small, "--masks", tmp_path / "masks", "--out",
+                 tmp_path / "masks" / "one.png")  # fmt: skip
+    assert result.code == 2
+    assert "is the picture itself; expected another place to write to" in result.err
+    assert (tmp_path / "masks" / "one.png").read_bytes() == before
+
+
 def test_a_mask_of_another_size_fails_where_it_is_needed(run, two, left, tmp_path):
     (tmp_path / "masks").mkdir()
     left.save(tmp_path / "masks" / "one.png")
