@@ -17,7 +17,7 @@ class GridPointingGame(Metric):
     """The grid pointing game: the share of the positive values in the cell of the class.
 
     Böhle, Fritz and Schiele, "Convolutional Dynamic Alignment Networks for Interpretable
-    Classifications", CVPR 2021, section 5.2 (localisation metric): a mosaic is made of pictures
+    Classifications", CVPR 2021 (localisation metric): a mosaic is made of pictures
     of different classes, and the value is the share of what is above 0, in the map of the class
     for the mosaic, that lies in the cell of its own picture. It needs no mask: the mosaic says
     where the class is. The place of the trial's picture and the other pictures are drawn by the

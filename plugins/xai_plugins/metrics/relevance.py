@@ -15,7 +15,7 @@ class RelevanceMass(Metric):
     """Relevance mass accuracy: the share of the positive values that lies on the object.
 
     Arras, Osman and Samek, "CLEVR-XAI: A benchmark dataset for the ground truth evaluation of
-    neural network explanations", Information Fusion 2022, section 3.2: the sum of the relevance
+    neural network explanations", Information Fusion 2022 (mass accuracy): the sum of the relevance
     within the mask over the sum of all. The sums are of what is above 0, which speaks for the
     class; what is below counts nothing. A map with no value above 0 scores 0, as it finds no
     evidence anywhere, and the facts tell how many values are above 0. A map that is the same
@@ -59,7 +59,7 @@ class RelevanceMass(Metric):
 class RelevanceRank(Metric):
     """Relevance rank accuracy: the share of the highest values that lies on the object.
 
-    Arras, Osman and Samek, Information Fusion 2022, section 3.2: of the K highest pixels, where K
+    Arras, Osman and Samek, Information Fusion 2022 (rank accuracy): of the K highest pixels, where K
     is the size of the mask, the share that lies in it. Where values are equal to the lowest of
     those, it is the share to be expected when which of them are among the K is drawn at random. A
     map that is the same everywhere scores the mask's share of the picture, which is the fact

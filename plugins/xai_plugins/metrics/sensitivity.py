@@ -15,7 +15,7 @@ class MaxSensitivity(Metric):
     """Max-sensitivity: how far a map moves at most when the picture hardly does.
 
     Yeh, Hsieh, Suggala, Inouye and Ravikumar, "On the (In)fidelity and Sensitivity of
-    Explanations", NeurIPS 2019, section 3 (definition of SENS_MAX): the greatest
+    Explanations", NeurIPS 2019 (definition of SENS_MAX): the greatest
     ||map(x + d) - map(x)|| over all d of radius r. Here it is divided by ||map(x)||, since the
     units of methods differ; the norm is Euclidean, over the map at the input's size, and maps are
     not normalised otherwise. Each d is uniform noise in -radius..radius on every value, so the
