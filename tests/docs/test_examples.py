@@ -70,6 +70,21 @@ def test_evaluate(run):
     figure(done.folder, "evaluate.png")
 
 
+def test_localisation(run):
+    """What the page says: the peak of the blob in the middle is on every object."""
+    done = run("localisation")
+    pointing, mass, rank = (
+        {place.row.name: place.value.mean for place in done.evaluation.ranking(str(metric))}
+        for metric in done.evaluation.metrics
+    )
+    for row in ("grad-cam", "saliency", "centre-gaussian"):
+        assert pointing[row] == 1
+    assert pointing["uniform"] < 0.8
+    for found in (mass, rank):
+        assert list(found)[:2] == ["grad-cam", "centre-gaussian"]
+    assert (done.folder / "boxes.csv").read_text().splitlines()[1] == "cat.png,30,0,375,290"
+
+
 def test_every_example_has_a_test():
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested

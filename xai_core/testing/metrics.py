@@ -214,6 +214,18 @@ SCENES = (
 )
 
 
+_LARGE = (
+    Scene("a colour picture of 48 x 80", (48, 80, 3), (slice(8, 24), slice(44, 68)), 1),
+    Scene("a grey picture of 36 x 28", (36, 28, 1), (slice(20, 32), slice(4, 16)), 2),
+    Scene("a colour picture of 40 x 32", (40, 32, 3), (slice(0, 12), slice(0, 32)), 3),
+)
+"""The same four times as large."""
+
+_DIRECTED: Mapping[str, tuple[Scene, ...]] = MappingProxyType({"localisation": _LARGE})
+"""Where a direction is tried, by family, if not on `SCENES`: localisation has tolerances in pixels,
+within which all of a small picture lies."""
+
+
 @dataclass
 class Measured:
     """A metric that is being tried."""
@@ -308,7 +320,7 @@ def untouched(measured: Measured) -> Breaches:
 def direction(measured: Measured) -> Breaches:
     """What is better by what the metric's family is about scores better."""
     metric = measured.metric
-    for scene in SCENES:
+    for scene in _DIRECTED.get(metric.family, SCENES):
         both = _better_and_worse(metric.family, scene)
         if both is None:
             continue

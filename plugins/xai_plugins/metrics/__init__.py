@@ -2,24 +2,37 @@
 
 from xai_plugins.metrics.completeness import Completeness
 from xai_plugins.metrics.complexity import EffectiveArea, Entropy, Sparseness
+from xai_plugins.metrics.float64 import Float64Distance
+from xai_plugins.metrics.grid import GridPointingGame
 from xai_plugins.metrics.mu_fidelity import MuFidelity
 from xai_plugins.metrics.pixels import Deletion, Insertion
+from xai_plugins.metrics.pointing import PointingGame
+from xai_plugins.metrics.relevance import RelevanceMass, RelevanceRank
 from xai_plugins.metrics.road import Road
+from xai_plugins.metrics.sensitivity import MaxSensitivity
 from xai_plugins.metrics.sensitivity_n import SensitivityN
 from xai_plugins.metrics.shown import AverageDrop, AverageIncrease
+from xai_plugins.metrics.stability import Stability
 
 METRICS = (
-    Deletion(),
-    Insertion(),
-    Road(),
-    MuFidelity(),
-    SensitivityN(),
     AverageDrop(),
     AverageIncrease(),
     Completeness(),
-    Sparseness(),
-    Entropy(),
+    Deletion(),
     EffectiveArea(),
+    Entropy(),
+    Float64Distance(),
+    GridPointingGame(),
+    Insertion(),
+    MaxSensitivity(),
+    MuFidelity(),
+    PointingGame(),
+    RelevanceMass(),
+    RelevanceRank(),
+    Road(),
+    SensitivityN(),
+    Sparseness(),
+    Stability(),
 )
 
 __all__ = [
@@ -30,9 +43,16 @@ __all__ = [
     "Deletion",
     "EffectiveArea",
     "Entropy",
+    "Float64Distance",
+    "GridPointingGame",
     "Insertion",
+    "MaxSensitivity",
     "MuFidelity",
+    "PointingGame",
+    "RelevanceMass",
+    "RelevanceRank",
     "Road",
     "SensitivityN",
     "Sparseness",
+    "Stability",
 ]
