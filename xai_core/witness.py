@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import MetricError, PictureError, XaiError
+from xai_core.errors import MetricError, ModelError, PictureError, XaiError
 from xai_core.evidence import QUERY_BATCH
 from xai_core.images import as_picture
 from xai_core.interfaces import Explainer
@@ -139,10 +139,23 @@ class Copies:
         """In float64."""
         return self._study.in_float64()
 
-    @cached_property
+    @property
     def ladder(self) -> "tuple[Study, Ladder]":
-        """With weights that are drawn anew, rung by rung."""
-        return self._study.ladder(self._seed)
+        """With weights that are drawn anew, rung by rung.
+
+        Raises:
+            ModelError: the model cannot be made again; it is tried once.
+        """
+        if isinstance(self._ladder, ModelError):
+            raise self._ladder
+        return self._ladder
+
+    @cached_property
+    def _ladder(self) -> "tuple[Study, Ladder] | ModelError":
+        try:
+            return self._study.ladder(self._seed)
+        except ModelError as error:
+            return error
 
 
 class Maps:
