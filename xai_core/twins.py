@@ -155,19 +155,21 @@ def _again(
             made: keras.Model = type(model).from_config(change(model.get_config()))
     except Exception as error:
         raise ModelError(told % (_reason(error), expected)) from error
-    was, now = ({step.path: step for step in read_graph(each).steps} for each in (model, made))
-    other = [
-        path for path in {**was, **now}
-        if path not in was or path not in now or _shapes(was[path]) != _shapes(now[path])
-    ]  # fmt: skip
-    if other:
-        which = ", ".join(map(repr, other[:_SHOWN]))
-        raise ModelError(told % (f"{which} come out as other layers", expected))
-    return made, [(step, now[path]) for path, step in was.items()]
+    was, now = (read_graph(each).steps for each in (model, made))
+    other = [a.path for a, b in zip(was, now, strict=False) if _likeness(a) != _likeness(b)]
+    if other or len(was) != len(now):
+        which = ", ".join(map(repr, other[:_SHOWN])) or "some layers"
+        raise ModelError(told % (f"{which} come out as others", expected))
+    for a, b in zip(was, now, strict=True):
+        if a.path != b.path:  # of a layer that does not tell its name, or is named anew each time
+            layer: Any = b.operation
+            layer.name = vars(a.operation)["name"]
+    return made, list(zip(was, now, strict=True))
 
 
-def _shapes(step: Step) -> list[tuple[int, ...]]:
-    return [tuple(each.shape) for each in step.weights]
+def _likeness(step: Step) -> tuple[str, list[tuple[int, ...]]]:
+    """What a step and its copy have in common; they are read in one order, whatever their names."""
+    return step.kind, [tuple(each.shape) for each in step.weights]
 
 
 def _held(tensor: Any) -> FloatArray:
@@ -234,9 +236,11 @@ def _policy(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What it says first: Keras writes pages."""
+    """The line that says why: Keras puts what it met behind pages of configuration."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {(lines or ['no reason given'])[0][:300].rstrip('.')}"
+    met = [line for line in lines if line.startswith(_MET)]
+    reason = (met[-1:] or lines or ["no reason given"])[0].removeprefix(_MET)
+    return f"{type(error).__name__}: {reason[:300].rstrip('.')}"
 
 
 def _widened(config: Any) -> Any:
@@ -275,4 +279,5 @@ def _throughout(config: Any, change: Callable[[Any, Any], Any]) -> Any:
 
 
 _NARROW = frozenset({"float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+_MET = "Exception encountered: "
 _SHOWN = 5
