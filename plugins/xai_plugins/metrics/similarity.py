@@ -46,7 +46,12 @@ def spearman(one: FloatArray, other: FloatArray) -> float | None:
 
 
 def ssim(one: FloatArray, other: FloatArray) -> float | None:
-    """The mean structural similarity: Wang et al., IEEE Transactions on Image Processing 2004.
+    """The mean of the structural similarity over the places."""
+    return float(structure(one, other).mean())
+
+
+def structure(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The structural similarity at each place: Wang et al., IEEE Trans. Image Processing 2004.
 
     Equations 13 to 17, with means, variances and the covariance under a Gaussian window. The window
     is cut off at the edges and its weights sum to 1 there as well. The range of values is 2, -1 to
@@ -63,8 +68,10 @@ def ssim(one: FloatArray, other: FloatArray) -> float | None:
 
     mx, my = mean(x), mean(y)
     vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    each = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return float(each.mean())
+    found: FloatArray = (
+        (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    )
+    return found
 
 
 def hog(one: FloatArray, other: FloatArray) -> float | None:
@@ -93,7 +100,7 @@ def gradients(values: FloatArray) -> FloatArray:
     windows = np.lib.stride_tricks.sliding_window_view(
         cells, (min(_BLOCK, rows), min(_BLOCK, columns)), axis=(0, 1)
     )
-    blocks = windows.reshape(*windows.shape[:2], -1)
+    blocks = np.moveaxis(windows, 2, -1).reshape(*windows.shape[:2], -1)
     found: FloatArray = _unit(np.minimum(_unit(blocks), _CLIP))
     return found.ravel()
 
