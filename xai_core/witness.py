@@ -287,7 +287,7 @@ class MethodWitness(Counting):
         seen = self._seen
         made = self._maps.rungs(seen.pixels, seen.target, rungs, self._row)
         self.made += len(made)
-        return tuple(_rung(layers, each, self._size) for layers, each in made)
+        return tuple(rung(layers, each, self._size) for layers, each in made)
 
     def precise(self) -> FloatArray:
         """See `Trial.precise`."""
@@ -326,7 +326,7 @@ class ReferenceWitness(Counting):
         layers = ladder.rungs(rungs)
         self.made += len(layers)
         made = (self.make(self._seen.pixels, 1 + number) for number in range(len(layers)))
-        return tuple(_rung(at, each, self._size) for at, each in zip(layers, made, strict=True))
+        return tuple(rung(at, each, self._size) for at, each in zip(layers, made, strict=True))
 
     def precise(self) -> FloatArray:
         """See `Trial.precise`."""
@@ -334,7 +334,7 @@ class ReferenceWitness(Counting):
         return self.make(self._seen.pixels)
 
 
-def _rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
+def rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
     """A map, and why it says nothing, where it does not."""
     if isinstance(made, XaiError):
         return Rung(layers, None, f"the method failed: {made}")

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from xai_core.errors import MetricError
+from xai_core.rank_correlation import spearman
 from xai_core.typing import FloatArray
 
 Similarity: TypeAlias = Literal["spearman", "spearman-abs", "ssim", "hog"]
@@ -38,11 +39,6 @@ def held_to_vary(attribution: FloatArray, what: str) -> None:
             f"{what} is {attribution.flat[0]:g} everywhere; expected one with an order, to compare "
             "it with another"
         )
-
-
-def spearman(one: FloatArray, other: FloatArray) -> float | None:
-    """The correlation of ranks, equal values at the mean of theirs; None where one has no order."""
-    return _pearson(_ranks(one.ravel()), _ranks(other.ravel()))
 
 
 def ssim(one: FloatArray, other: FloatArray) -> float | None:
@@ -116,13 +112,6 @@ SIMILARITIES: Mapping[Similarity, Callable[[FloatArray, FloatArray], float | Non
     )
 )
 """How alike two maps (H, W) are, -1 to 1; None where that is not defined."""
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middles: FloatArray = ends - (counts + 1) / 2
-    return middles[inverse]
 
 
 def _pearson(one: FloatArray, other: FloatArray) -> float | None:

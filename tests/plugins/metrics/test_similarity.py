@@ -6,12 +6,12 @@ from skimage.feature import hog as peer_hog
 from skimage.metrics import structural_similarity
 
 from xai_core.errors import MetricError
+from xai_core.rank_correlation import spearman
 from xai_plugins.metrics.similarity import (
     SIMILARITIES,
     gradients,
     held_to_vary,
     hog,
-    spearman,
     ssim,
     structure,
 )
