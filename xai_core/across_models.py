@@ -88,6 +88,8 @@ def compare(
                 progress=progress,
             )
             found.append(_named(title, made))
+            if any(each.is_interrupted for each in made.accounts):
+                break
         except BudgetError as error:
             shared = f"each of {len(models)} models has an equal share of the budget: "
             raise BudgetError(f"{shared if len(models) > 1 else ''}{error}") from error
@@ -95,11 +97,14 @@ def compare(
             if len(models) == 1:
                 raise
             found.append(_failed(title, asked, error))
+    left = titles[len(found) :]
+    notices = [notice for each in found for notice in each.notices]
+    notices += [f"interrupted before these models were run: {', '.join(left)}"] if left else []
     return Comparison(
         tuple(chain.from_iterable(each.cells for each in found)),
         tuple(chain.from_iterable(each.predictions for each in found)),
         tuple(chain.from_iterable(each.passes for each in found)),
-        tuple(chain.from_iterable(each.notices for each in found)),
+        tuple(notices),
         tuple(chain.from_iterable(each.accounts for each in found)),
     )
 

@@ -325,15 +325,9 @@ class Account:
 
 
 def _tries(placings: Sequence[Placing]) -> str:
-    """`19 of 19 tries (deletion) and 18 of 19 (insertion)`."""
-    told = [f"{each.beaten} of {len(each.elsewhere)}" for each in placings]
-    words = ["tries "] + [""] * (len(told) - 1)
-    return _listed(
-        [
-            f"{count} {word}({each.metric})"
-            for count, word, each in zip(told, words, placings, strict=True)
-        ]
-    )
+    """`19 of 19 tries by deletion and 18 of 19 by insertion`."""
+    told = [f"{each.beaten} of {len(each.elsewhere)} by {each.metric}" for each in placings]
+    return _listed([told[0].replace(" by ", " tries by ", 1), *told[1:]])
 
 
 def _listed(names: Sequence[str]) -> str:

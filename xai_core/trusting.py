@@ -45,8 +45,6 @@ _Ask: TypeAlias = Callable[[FloatArray, int], FloatArray]
 _New: TypeAlias = Explanation | Failure | str
 """A map with weights drawn anew, or why there is none."""
 
-_FLAT = "all values are the same"
-
 
 def check_trust(study: "Study", plan: Plan, pictures: int, trust: Trust) -> None:
     """Before anything is run: that the metrics are there, and that the budget allows for them.
@@ -127,7 +125,7 @@ def _fault(explanation: Explanation) -> str | None:
     """Why a map has no order of places that could be tested."""
     if not np.isfinite(explanation.map).all():
         return "not all values of the map are finite"
-    return f"{_FLAT}, so it points nowhere" if np.ptp(explanation.map) == 0 else None
+    return "all values of the map are the same" if np.ptp(explanation.map) == 0 else None
 
 
 class _Again:
@@ -207,6 +205,7 @@ class _Testing:
             new = self._made_again(row)
             for place, cell in shown.items():
                 running[0] = f"{picture.name}: testing {cell.method}"
+                tell(running[0], answers.run)
                 fault = _fault(cell)
                 yield (
                     place,
@@ -242,12 +241,13 @@ class _Testing:
         except XaiError as error:
             return found | {number: str(error) for number in wanted}
         self.passes += len(made.passes)
-        self.queries += sum(map(_queries, made))
         same = [
             number
             for number, job in jobs
             if job.column in columns and any(job.explainer is each for each in explainers)
         ]
+        # As much as the first time: one that failed does not say how much it had asked.
+        self.queries += sum(_queries(shown[number]) for number in same if number in shown)
         return found | dict(zip(same, made.cells, strict=True))
 
 
@@ -354,7 +354,7 @@ def _likeness(attribution: FloatArray, new: _New) -> Likeness:
         return Likeness(None, reason=f"the method failed: {new.message}")
     fault = _fault(new)
     if fault:
-        return Likeness(None, reason=f"of that map, {fault.partition(',')[0]}")
+        return Likeness(None, reason=f"then {fault}")
     was = np.abs(attribution)
     now = np.abs(at_input(new.map, attribution.shape))
     similarity = spearman(was, now)
