@@ -92,8 +92,9 @@ def _command(
     options: list[tuple[str, ...]] = list(
         _options(axes.methods, asked, origin, kinds[model], layers[model])
     )
-    for account in report.comparison.accounts:
-        options += [("--trust",), ("--budget", str(account.budget)), ("--seed", str(account.seed))]
+    for each in report.comparison.accounts:
+        tests = [("--trust",), ("--budget", str(each.budget)), ("--seed", str(each.seed))]
+        options = [*options[:-1], *tests, options[-1]]
     words = [*pictures, *(word for option in options for word in option)]
     if any(not word.isascii() or not word.isprintable() for word in words):
         return None
