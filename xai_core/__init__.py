@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xai_core.study import Study
     from xai_core.surgery import FeatureLayer
     from xai_core.surgery.rewire import Rule
+    from xai_core.trust import Trust, Verdict
     from xai_core.types import Comparison, Explanation, Prediction, Target
 
 _HOMES = {
@@ -55,6 +56,8 @@ _HOMES = {
     "Study": "study",
     "Target": "types",
     "Trial": "metrics",
+    "Trust": "trust",
+    "Verdict": "trust",
     "XaiError": "errors",
     "compare": "across_models",
     "devices": "placement",
@@ -89,6 +92,8 @@ __all__ = [
     "Study",
     "Target",
     "Trial",
+    "Trust",
+    "Verdict",
     "XaiError",
     "__version__",
     "compare",

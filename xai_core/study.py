@@ -55,6 +55,8 @@ from xai_core.surgery import (
 )
 from xai_core.surgery.rewire import Rule, rewire
 from xai_core.targets import Classes, TargetLike, Wanted, make_classes
+from xai_core.trust import Trust
+from xai_core.trusting import check_trust, run_trust
 from xai_core.twins import Ladder, in_float64
 from xai_core.types import Comparison, Explanation, Failure, MapWarning, Prediction
 from xai_core.typing import ScoreKind, Tensor
@@ -236,6 +238,7 @@ class Study:
         bottom: int | None = None,
         layers: str | Sequence[str] = (),
         batch: int = 8,
+        trust: Trust | None = None,
         progress: Progress = silent,
     ) -> Comparison:
         """Make the maps of every method for every class, layer and picture.
@@ -251,6 +254,8 @@ class Study:
             bottom: The classes of lowest score, in place of `targets`.
             layers: Target layers, in any order; by default the study's own.
             batch: Pictures to a pass.
+            trust: What may be spent to test each map, so that each has a verdict; by default
+                none is tested. An interrupt while they are tested keeps all that was made.
             progress: Told what runs and how much is done.
 
         Raises:
@@ -258,7 +263,13 @@ class Study:
         """
         wanted = self._wanted(targets, top, bottom)
         plan = self._plan(methods, wanted, layers)
-        return run_plan(self, plan, _listed("pictures", pictures), batch, progress)
+        sources = _listed("pictures", pictures)
+        if trust is None:
+            return run_plan(self, plan, sources, batch, progress)
+        check_trust(self, plan, len(sources), trust)
+        return run_trust(
+            self, plan, run_plan(self, plan, sources, batch, progress), trust, progress
+        )
 
     def evaluate(
         self,

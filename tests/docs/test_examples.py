@@ -355,3 +355,15 @@ def test_what_maps_mean(run):
     logits = found["The logit of Egyptian cat"]
     assert logits["upper half painted"] + 5 < logits["as it is"] < logits["lower half painted"] - 2
     json.dumps(found, allow_nan=False)
+
+
+def test_trust(run):
+    """What the page says of the cup: Grad-CAM points at it, and not by luck."""
+    done = run("trust")
+    grad_cam, saliency = (one.verdict for one in done.many)
+    (account,) = done.many.accounts
+    assert account.queries <= 1200
+    for verdict in (grad_cam, saliency):
+        assert str(verdict) in done.printed
+        assert str(verdict).split(":")[0][:40] in (done.folder / "trust.html").read_text().lower()
+    figure(done.folder, "trust.png")
