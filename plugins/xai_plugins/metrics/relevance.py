@@ -59,8 +59,8 @@ class RelevanceMass(Metric):
 class RelevanceRank(Metric):
     """Relevance rank accuracy: the share of the highest values that lies on the object.
 
-    Arras, Osman and Samek, Information Fusion 2022 (rank accuracy): of the K highest pixels, where K
-    is the size of the mask, the share that lies in it. Where values are equal to the lowest of
+    Arras, Osman and Samek, Information Fusion 2022 (rank accuracy): of the K highest pixels, where
+    K is the size of the mask, the share that lies in it. Where values are equal to the lowest of
     those, it is the share to be expected when which of them are among the K is drawn at random. A
     map that is the same everywhere scores the mask's share of the picture, which is the fact
     `chance`; `cut` is the lowest of the K values. Higher is better, 0 to 1.
