@@ -241,6 +241,7 @@ def _one(
             raw=sealed(raw),
             attribution=at_input(raw, seen.pixels.shape[:2]),
             target=seen.target,
+            classes=shared.study.classes.count,
             probability=float(answers.probabilities(seen.pixels[None], seen.target)[0]),
             seed=seen.seed,
             witness=witness,

@@ -104,6 +104,8 @@ class Trial:
     the class; a signed map has values below 0."""
     target: int
     """The index of the class."""
+    classes: int
+    """How many the model has."""
     probability: float
     """The probability of the class for the picture."""
     seed: tuple[int, ...]

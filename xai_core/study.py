@@ -23,6 +23,7 @@ from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, Metric, ModelAdapter
+from xai_core.ladder import LadderMaps, descend
 from xai_core.masks import Box, MaskLike
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
@@ -326,6 +327,37 @@ class Study:
         with backend().on(self.device), backend().precise():
             ladder = Ladder(self._loaded.model, seed)
             return self._of(ladder.model), ladder
+
+    def ladder_maps(
+        self,
+        picture: PictureLike,
+        methods: MethodLike | Sequence[MethodLike] = DEFAULT_METHODS,
+        *,
+        rungs: int = 6,
+        target: TargetLike = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> LadderMaps:
+        """Make the maps of one picture as the model loses what it learnt, to be looked at.
+
+        See `ladder`. The class is that of the model as it is, on every rung.
+
+        Args:
+            picture: A path, a PIL image or an array of RGB 0..255.
+            methods: Explainers, by name or as instances.
+            rungs: At how many places on the way down maps are made.
+            target: A class index, a class name, or None for the predicted class.
+            seed: Of the weights in the place of those that were learnt.
+            progress: Told what runs and how much is done.
+
+        Raises:
+            XaiError: what was asked for does not fit the model, it cannot be made again, or no
+                method has a map of it as it is.
+        """
+        if type(rungs) is not int or rungs < 1:
+            raise UsageError(f"received rungs {rungs!r}; expected a whole number, at least 1")
+        explainers = [self._explainer(each) for each in _listed("methods", methods)]
+        return descend(self, picture, explainers, rungs, target, _checked_seed(seed), progress)
 
     def _of(self, model: keras.Model) -> "Study":
         """The same study of another model like it."""
