@@ -1,5 +1,6 @@
 """Runs metrics on maps, picture by picture: what fails, or is interrupted, loses nothing else."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from xai_core.evaluation import Evaluation, Gauge, Measurement
 from xai_core.images import Picture, as_picture
 from xai_core.interfaces import Explainer, Metric
 from xai_core.journal import Key, NoJournal
+from xai_core.masks import Mask, MaskLike
 from xai_core.metrics import Score, Trial
 from xai_core.parameters import parameters
 from xai_core.planner import PictureLike, Plan, by_rule, run_plan, tell_apart, where_it_runs
@@ -84,13 +86,15 @@ def run_evaluation(
     plan: Plan,
     metrics: Sequence[Metric],
     sources: Sequence[PictureLike],
+    masks: Sequence[MaskLike],
     seed: int,
     progress: Progress,
     path: Path | None = None,
 ) -> Evaluation:
     """Measure every map of the plan, and the reference maps, with every metric.
 
-    With a path, what is in the journal there is taken over, and what is measured is added to it.
+    There are as many masks as sources, None where there is none. With a path,
+    what is in the journal there is taken over, and what is measured is added to it.
     """
     registry = study.registry
     used = tuple(
@@ -100,13 +104,13 @@ def run_evaluation(
     lines = make_lines(study, plan)
     names = tell_apart(sources)
     measured: list[Measurement] = []
-    notices: list[str] = []
+    notices = _unmasked(names, masks)
     total = len(lines) * len(used) * len(plan.wanted) * len(sources)
     is_interrupted = False
     with open_journal(study, path, seed, (*lines, *used)) as journal:
         gallery, copies = Gallery(study, sources), Copies(study, seed)
         pairs = every_pair(lines, used)
-        shared = _Shared(study, plan, pairs, gallery, copies, seed, journal)
+        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal)
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
             try:
                 tell = partial(_tell, progress, measured, total, name)
@@ -145,6 +149,26 @@ def _tell(
     progress(len(measured), total, f"{picture}: {what}, {queries:,} queries")
 
 
+def _unmasked(names: Sequence[str], masks: Sequence[MaskLike]) -> list[str]:
+    """Which pictures have no mask, where others have one."""
+    without = [name for name, mask in zip(names, masks, strict=True) if mask is None]
+    if len(without) in (0, len(names)):
+        return []
+    return [f"no mask was given for {', '.join(without)}: metrics that need one fail there"]
+
+
+def _mask(study: "Study", source: MaskLike, picture: Picture) -> Mask | XaiError | None:
+    """The mask as the model sees it; or why there is none, which only some metrics mind."""
+    if source is None:
+        return None
+    try:
+        mask = study.input.fitted_mask(source, picture).copy()
+    except XaiError as error:
+        return error
+    mask.flags.writeable = False
+    return mask
+
+
 @dataclass(frozen=True)
 class _Shared:
     """What is the same for every picture."""
@@ -154,6 +178,7 @@ class _Shared:
     pairs: Sequence[tuple[Line, Used]]
     gallery: Gallery
     copies: Copies
+    masks: Sequence[MaskLike]
     seed: int
     journal: NoJournal
 
@@ -179,7 +204,8 @@ def _measure(
     tell("the maps", 0)
     try:
         picture = replace(as_picture(source), name=name)
-        columns = [_column(shared, picture, wanted) for wanted in shared.plan.wanted]
+        mask = _mask(study, shared.masks[number], picture)
+        columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
         part = left_of(shared.plan, columns)
         made = run_plan(study, part, [picture], 1, silent) if part.explainers else Comparison(())
     except XaiError as error:
@@ -199,7 +225,7 @@ def _measure(
             continue
         mine = list(islice(cells, len(rows)))
         target = mine[0].target if mine else column.target
-        seen = Seen(study, pixels, number, target.index, seeds, answers, shared.gallery)
+        seen = Seen(study, pixels, number, target.index, seeds, answers, shared.gallery, mask)
         candidates = {
             row: _Candidate(cell, MethodWitness(seen, maps, row), share)
             for row, cell, share in zip(rows, mine, shares, strict=True)
@@ -215,14 +241,16 @@ def _measure(
             running[0] = f"{wish.used.gauge} of {wish.line.row.name}"
             tell(running[0], answers.run)
             met = candidate.witness.met
-            measured = _one(seen, picture.name, target, wish, candidate)
-            key = Key(picture.sha256, target.index, wish.line.key, wish.used.key)
+            measured = _one(study, seen, picture.name, target, wish, candidate)
+            key = Key(picture.sha256, _sha256(mask), target.index, wish.line.key, wish.used.key)
             others = shared.gallery.sha256 if candidate.witness.met > met else None
             journal.add(key, column.wanted.code, others, measured)
             yield measured
 
 
-def _column(shared: _Shared, picture: Picture, wanted: Wanted) -> Column:
+def _column(
+    shared: _Shared, picture: Picture, mask: Mask | XaiError | None, wanted: Wanted
+) -> Column:
     """What the journal has of one picture and class."""
     index = wanted.code
     if index < 0:
@@ -230,8 +258,25 @@ def _column(shared: _Shared, picture: Picture, wanted: Wanted) -> Column:
         index = index if known is None else known
     label = shared.study.classes.label(index) if index >= 0 else None
     target = Target(index, label, wanted.asked)
-    others = partial(getattr, shared.gallery, "sha256")
-    return look_up(shared.journal, picture, target, wanted, shared.pairs, others)
+    found = (
+        (
+            line,
+            used,
+            shared.journal.find(
+                Key(picture.sha256, _sha256(mask), target.index, line.key, used.key),
+                lambda: shared.gallery.sha256,
+            ),
+        )
+        for line, used in shared.pairs
+    )
+    return look_up(picture, target, wanted, found)
+
+
+def _sha256(mask: Mask | XaiError | None) -> str | None:
+    """Of the mask as metrics see it; None where they see none."""
+    if mask is None or isinstance(mask, XaiError):
+        return None
+    return hashlib.sha256(f"{mask.shape}".encode() + mask.tobytes()).hexdigest()
 
 
 def _share(explainer: Explainer, passes: Sequence[Pass], targets: int) -> float:
@@ -241,7 +286,7 @@ def _share(explainer: Explainer, passes: Sequence[Pass], targets: int) -> float:
 
 
 def _one(
-    seen: Seen, picture: str, target: Target, wish: Wish, candidate: _Candidate
+    study: "Study", seen: Seen, picture: str, target: Target, wish: Wish, candidate: _Candidate
 ) -> Measurement:
     """One metric on one map."""
     used, answers, made, witness = wish.used, seen.answers, candidate.made, candidate.witness
@@ -256,9 +301,12 @@ def _one(
             raw=sealed(raw),
             attribution=at_input(raw, seen.pixels.shape[:2]),
             target=seen.target,
+            classes=study.classes.count,
             probability=float(answers.probabilities(seen.pixels[None], seen.target)[0]),
             seed=seen.seed,
             witness=witness,
+            mask=None if isinstance(seen.mask, XaiError) else seen.mask,
+            no_mask=str(seen.mask) if isinstance(seen.mask, XaiError) else None,
         )
         outcome = scored(used.metric, used.gauge.source, trial)
     except XaiError as error:
@@ -319,6 +367,6 @@ def _nothing(shared: _Shared, name: str, error: XaiError) -> Iterator[Measuremen
         for line, used in shared.pairs:
             row, metric = line.row.name, str(used.gauge)
             failed = Measurement(name, target, row, metric, error, 0, 0, 0.0, ())
-            key = Key(None, wanted.code, line.key, used.key)
+            key = Key(None, None, wanted.code, line.key, used.key)
             shared.journal.add(key, wanted.code, None, failed)
             yield failed

@@ -56,6 +56,8 @@ class Key:
 
     picture: str | None
     """The hash of its content; None where it cannot be read."""
+    mask: str | None
+    """The hash of where its object is; None where nothing was said."""
     target: int
     row: str
     metric: str
@@ -273,7 +275,7 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _entry(of: Mapping[str, Any], measured: Mapping[str, Any]) -> Entry:
-    key = Key(of["picture"], of["target"], of["row"], of["metric"])
+    key = Key(of["picture"], of["mask"], of["target"], of["row"], of["metric"])
     return Entry(of["setting"], key, of["code"], of["others"], _measurement(measured))
 
 

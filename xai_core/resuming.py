@@ -1,6 +1,6 @@
 """What of an evaluation a journal has already, and what is left to measure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -12,7 +12,7 @@ from xai_core.cost import cost
 from xai_core.evaluation import Gauge, Measurement, Row
 from xai_core.images import Picture
 from xai_core.interfaces import Metric
-from xai_core.journal import Journal, Key, NoJournal
+from xai_core.journal import Journal, NoJournal
 from xai_core.planner import Plan
 from xai_core.references import REFERENCES
 from xai_core.targets import Wanted
@@ -110,38 +110,29 @@ class Column:
 
 
 def look_up(
-    journal: NoJournal,
     picture: Picture,
     target: Target,
     wanted: Wanted,
-    pairs: Iterable[tuple[Line, Used]],
-    others: Callable[[], str],
+    found: Iterable[tuple[Line, Used, Measurement | None]],
 ) -> Column:
-    """What a journal has of one picture and class.
+    """What a journal has of one picture and class, called as it is called now.
 
     Args:
-        journal: It is asked.
-        picture: By its content; its name may be another than it was.
+        picture: By its content it was found; its name may be another than it was.
         target: The class; its index is negative where it is not known.
         wanted: How it was asked for.
-        pairs: The rows and metrics.
-        others: Tells the hash of all pictures of the evaluation.
+        found: Of each row and metric, what was measured before.
     """
 
-    def known(line: Line, used: Used) -> Measurement | None:
-        if target.index < 0:
-            return None
-        found = journal.find(Key(picture.sha256, target.index, line.key, used.key), others)
-        # What things are called is as it is now.
-        return found and replace(
-            found,
-            picture=picture.name,
-            target=target,
-            row=line.row.name,
-            metric=str(used.gauge),
-        )
+    def renamed(line: Line, used: Used, known: Measurement) -> Measurement:
+        names = {"picture": picture.name, "row": line.row.name, "metric": str(used.gauge)}
+        return replace(known, target=target, **names)  # type: ignore[arg-type]  # all are strings
 
-    return Column(wanted, target, [Wish(line, used, known(line, used)) for line, used in pairs])
+    return Column(
+        wanted,
+        target,
+        [Wish(line, used, known and renamed(line, used, known)) for line, used, known in found],
+    )
 
 
 def left_of(plan: Plan, columns: Sequence[Column]) -> Plan:

@@ -50,6 +50,19 @@ class Meet(Metric):
 
 
 @dataclass(frozen=True)
+class Inside(Metric):
+    """The share of the picture that the mask takes."""
+
+    name: ClassVar[str] = "inside"
+    summary: ClassVar[str] = "the share of the mask"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def score(self, trial):
+        return Score(float(trial.needed_mask().mean()))
+
+
+@dataclass(frozen=True)
 class Flaky(Metric):
     """Fails until it is mended."""
 
@@ -292,6 +305,25 @@ def test_others_are_the_same_in_whatever_order(study):
         values.append({each.seed: each.score.value for each in found.measurements})
     assert values[0] == values[1] == values[2]
     assert len(set(values[0].values())) > 1
+
+
+def test_another_mask_is_another_measurement(study, tmp_path, passes):
+    path = tmp_path / "run.jsonl"
+    given = (noise(1), Planted(), Inside(), 0)
+
+    def shares(columns):
+        mask = np.zeros((6, 10), bool)
+        mask[:, :columns] = True
+        found = study.evaluate(*given, masks=[mask], journal=path)
+        return {each.score.value for each in found.measurements}
+
+    assert shares(2) == {0.2}
+    passes.clear()
+    assert shares(2) == {0.2}
+    assert passes == []
+    assert shares(5) == {0.5}
+    assert shares(2) == {0.2}
+    assert len(study.evaluate(*given, journal=path).failures) == 5  # without one, it fails
 
 
 # ----------------------------------------------------------------------- what is another
