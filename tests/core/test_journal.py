@@ -418,10 +418,11 @@ def test_code_that_cannot_be_read_is_never_taken_over(study, tmp_path, passes):
 def test_a_method_inside_a_method_counts(registry):
     from xai_plugins.gradients import Saliency, SmoothGrad
 
-    of = fingerprint.of_item(SmoothGrad(), registry)
-    inner = [each for each in of["parameters"].values() if isinstance(each, dict)]
-    if inner:
-        assert inner[0] == fingerprint.of_item(Saliency(), registry)
+    one = fingerprint.of_item(SmoothGrad(), registry)
+    assert one["parameters"]["of"] == fingerprint.of_item(Saliency(), registry)
+    other = fingerprint.of_item(SmoothGrad(of=Planted()), registry)
+    assert other["parameters"]["of"]["code"] == fingerprint.code(Planted)
+    assert fingerprint.digest(one) != fingerprint.digest(other)
 
 
 def test_names_of_layers_do_not_count(registry):
