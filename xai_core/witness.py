@@ -13,6 +13,7 @@ from xai_core.errors import MetricError, ModelError, PictureError, XaiError
 from xai_core.evidence import QUERY_BATCH
 from xai_core.images import as_picture
 from xai_core.interfaces import Explainer
+from xai_core.masks import Mask
 from xai_core.metrics import Other, Rung, Witness
 from xai_core.planner import PictureLike
 from xai_core.probe import backend
@@ -239,6 +240,8 @@ class Seen:
     seed: tuple[int, ...]
     answers: Answers
     gallery: Gallery
+    mask: Mask | XaiError | None = None
+    """Where the object is, at the input's size; or why that is not known."""
 
 
 class Counting(Witness):

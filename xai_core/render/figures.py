@@ -64,6 +64,17 @@ class Panel:
     below: str = ""
     instead: str = ""
     """What stands in place of pixels, where there are none."""
+    verdict: str = ""
+    """What tests say of it: neither it nor what is below takes the other's room."""
+
+    def head(self, width: float) -> list[str]:
+        """The lines above."""
+        return _wrapped(self.title, width, _TITLE_SIZE)
+
+    def foot(self, width: float) -> list[str]:
+        """The lines below."""
+        told = (self.below, self.verdict)
+        return [line for text in told for line in _wrapped(text, width, _SMALL_SIZE)]
 
 
 def comparison_figure(
@@ -170,7 +181,8 @@ class _Drawing:
         warnings = [w.message if w.kind == NON_FINITE else w.kind for w in cell.warnings]
         if cell.extent is None:
             told = dict.fromkeys([str(cell.fault), *warnings])
-            return Panel(None, title, " · ".join(told), "no finite value")
+            verdict = f"trust: {cell.verdict}" if cell.verdict else ""
+            return Panel(None, title, " · ".join(told), "no finite value", verdict)
         scale = self._scales[id(cell)]
         image = overlay(cell, colour_map=self._colour_map, opacity=self._opacity, scale=scale)
         notes = [" to ".join(map(short_number, cell.extent))] if self._sharing == "map" else []
@@ -180,7 +192,8 @@ class _Drawing:
                 f"red {above}, blue {below}" if self._colour_map is None else f"high {above}"
             )
         notes += [*cell.told, _milliseconds(cell.seconds), *warnings]
-        return Panel(_thumbnail(image), title, " · ".join(notes))
+        verdict = f"trust: {cell.verdict}" if cell.verdict else ""
+        return Panel(_thumbnail(image), title, " · ".join(notes), verdict=verdict)
 
     def _row_title(self, cell: Cell) -> str:
         before = [cell.model] * (self._models > 1) + [_name(cell)] * (self._pictures > 1)
@@ -258,8 +271,12 @@ class _Sheet:
     def draw(self) -> Figure:
         width, height = self._panel_size()
         columns = max(map(len, self.rows))
-        heads = [self._lines(row, "title", width, _TITLE_SIZE) for row in self.rows]
-        feet = [self._lines(row, "below", width, _SMALL_SIZE) for row in self.rows]
+        heads = [
+            max((len(each.head(width)) for each in row if each), default=0) for row in self.rows
+        ]
+        feet = [
+            max((len(each.foot(width)) for each in row if each), default=0) for row in self.rows
+        ]
         margin = 0.75 if self.bar else 0.0
         total_width = max(columns * (width + _GAP) + _GAP + margin, 3.2)
         caption = _wrapped(self.caption, total_width - 2 * _GAP, _SMALL_SIZE)
@@ -308,13 +325,6 @@ class _Sheet:
         side = _SIDE * (0.75 if many else 1)
         return (side, side * aspect) if aspect <= 1 else (side / aspect**0.5, side * aspect**0.5)
 
-    @staticmethod
-    def _lines(row: list[Panel | None], what: str, width: float, size: float) -> int:
-        return max(
-            (len(_wrapped(getattr(panel, what), width, size)) for panel in row if panel),
-            default=0,
-        )
-
     def _draw_bar(self, figure: Figure, scale: Scale, total_width: float) -> None:
         axes = figure.add_axes((1 - 0.65 / total_width, 0.25, 0.14 / total_width, 0.5))
         name = self.colour_map or (DIVERGING if scale.signed else SEQUENTIAL)
@@ -325,13 +335,18 @@ class _Sheet:
 
 def _draw(axes: Any, panel: Panel, width: float) -> None:
     axes.set_axis_off()
-    title = _wrapped(panel.title, width, _TITLE_SIZE)
-    axes.text(0, 1.0, "\n".join(title), fontsize=_TITLE_SIZE, va="bottom", transform=axes.transAxes)
-    below = _wrapped(panel.below, width, _SMALL_SIZE)
+    axes.text(
+        0,
+        1.0,
+        "\n".join(panel.head(width)),
+        fontsize=_TITLE_SIZE,
+        va="bottom",
+        transform=axes.transAxes,
+    )
     axes.text(
         0,
         -0.01,
-        "\n".join(below),
+        "\n".join(panel.foot(width)),
         fontsize=_SMALL_SIZE,
         color="firebrick" if panel.pixels is None else "0.25",
         va="top",

@@ -1,4 +1,7 @@
-"""The laws of metrics, on trials whose model reads one patch: no model is run."""
+"""The laws of metrics, on trials whose model reads one patch: no model is run.
+
+What is beside the patch speaks a little against the class, so that it can be too much.
+"""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +25,7 @@ _READ = "Metric, on the reference's page of plugins"
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of which one patch is bright, for a model that reads the mean of that patch."""
+    """A picture of which one patch is bright, for a model that tells it from what is beside it."""
 
     name: str
     size: tuple[int, int, int]
@@ -60,9 +63,19 @@ class Scene:
         }
 
     def answers(self, pixels: FloatArray) -> FloatArray:
-        """The mean of the patch over 255, (Q,), of pictures (Q, H, W, C)."""
-        patch = np.asarray(pixels, np.float64)[(slice(None), *self.patch)]
-        found: FloatArray = patch.mean(axis=(1, 2, 3)) / 255
+        """What the patch's mean says for the class and the rest's against it, in 0..1, (Q,)."""
+        places = np.asarray(pixels, np.float64).mean(axis=3) / 255
+        inside = places[(slice(None), *self.patch)]
+        total, patch = places.sum(axis=(1, 2)), inside.sum(axis=(1, 2))
+        rest = (total - patch) / (places[0].size - inside[0].size)
+        found: FloatArray = 0.2 + 0.8 * patch / inside[0].size - 0.2 * rest
+        return found
+
+    @property
+    def complete(self) -> FloatArray:
+        """The mask so high that it sums to what the score gains over black."""
+        both = Answering(self, self.mask).scores(np.stack([0 * self.pixels, self.pixels]), 1)
+        found: FloatArray = self.mask * (np.ptp(both) / self.mask.sum())
         return found
 
     def trial(self, attribution: FloatArray, witness: "Answering | None" = None) -> Trial:
@@ -120,7 +133,7 @@ class Answering(Witness):
         """Of all that either was asked about."""
 
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
-        """The patch's mean for class 1, what is missing to 1 for any other."""
+        """What the patch says for class 1, what is missing to 1 for any other."""
         self.shapes.append(np.shape(pixels))
         self.asked += len(pixels)
         found = self._scene.answers(pixels)
@@ -172,7 +185,10 @@ def _better_and_worse(family: str, scene: Scene) -> tuple[Trial, Trial] | None:
     """Two trials of which a metric of that family must prefer the first; None where none is known.
 
     The map is the true mask, and the method finds bright pixels; but one thing about the second.
+    For an axiom, the mask is so high that it is complete.
     """
+    if family == "axiom":
+        return scene.trial(scene.complete), scene.trial(2 * scene.complete)
     mask, noise = scene.mask, scene.noise
     good = Answering(
         scene,
@@ -206,6 +222,18 @@ SCENES = (
     Scene("a grey picture of 9 x 7", (9, 7, 1), (slice(5, 8), slice(1, 4)), 2),
     Scene("a colour picture of 10 x 8", (10, 8, 3), (slice(0, 3), slice(0, 8)), 3),
 )
+
+
+_LARGE = (
+    Scene("a colour picture of 48 x 80", (48, 80, 3), (slice(8, 24), slice(44, 68)), 1),
+    Scene("a grey picture of 36 x 28", (36, 28, 1), (slice(20, 32), slice(4, 16)), 2),
+    Scene("a colour picture of 40 x 32", (40, 32, 3), (slice(0, 12), slice(0, 32)), 3),
+)
+"""The same four times as large."""
+
+_DIRECTED: Mapping[str, tuple[Scene, ...]] = MappingProxyType({"localisation": _LARGE})
+"""Where a direction is tried, by family, if not on `SCENES`: localisation has tolerances in pixels,
+within which all of a small picture lies."""
 
 
 @dataclass
@@ -313,7 +341,7 @@ def untouched(measured: Measured) -> Breaches:
 def direction(measured: Measured) -> Breaches:
     """What is better by what the metric's family is about scores better."""
     metric = measured.metric
-    for scene in SCENES:
+    for scene in _DIRECTED.get(metric.family, SCENES):
         both = _better_and_worse(metric.family, scene)
         if both is None:
             continue
@@ -335,10 +363,11 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "randomisation": "a method whose map goes with the class and what the model learnt",
         "numerical": "a map that is the same in float64",
         "complexity": "the map of one patch",
+        "axiom": "a map that sums to what the score gains over black",
     }
 )
 """What is better, by the family of the metric: the other is the opposite map, noise made anew, the
-same map in any case, another map in float64, a map of everything."""
+same map in any case, another map in float64, a map of everything, twice the map."""
 
 
 def alone(measured: Measured) -> Breaches:
@@ -415,7 +444,8 @@ METRICS = (
         "(faithfulness, localisation), and than a map of everything (complexity); a method that "
         "finds the patch in other pictures than noise (robustness); one whose map does not outlive "
         "what the model learnt, and is another for another class (randomisation); one that is the "
-        "same in float64 (numerical).",
+        "same in float64 (numerical); a map that sums to what the score gains over black than "
+        "twice that map (axiom).",
         "`higher_is_better` the wrong way round, or pixels taken from the lowest value up.",
         _READ,
         direction,

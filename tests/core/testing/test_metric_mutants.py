@@ -14,7 +14,17 @@ from xai_core.metrics import Curve
 from xai_core.testing import ConformanceError, Kit, check_metric
 from xai_core.testing.metrics import METRICS
 from xai_plugins.metrics import METRICS as BUILT_IN
-from xai_plugins.metrics import CascadingRandomisation, Deletion, Insertion, RandomLogit
+from xai_plugins.metrics import (
+    CascadingRandomisation,
+    Completeness,
+    Deletion,
+    EffectiveArea,
+    Insertion,
+    MuFidelity,
+    RandomLogit,
+    Road,
+    SensitivityN,
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,7 @@ def of_family(name):
             attributes = {
                 "family": name,
                 "maps": property(lambda self: 9),
+                "queries": property(lambda self: 2),
                 "bounds": (-1e9, 1e9),
                 "score": lambda self, trial, sign=sign: Score(sign * float(function(trial))),
             }
@@ -218,6 +229,12 @@ def nearness_to_float64(trial):
 @of_family("complexity")
 def emptiness(trial):
     return (trial.attribution == 0).mean()
+
+
+@of_family("axiom")
+def nearness_of_the_sum(trial):
+    picture, black = trial.scores(np.stack([trial.pixels, 0 * trial.pixels]))
+    return -abs(trial.raw.sum() - (picture - black))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -260,6 +277,24 @@ def test_every_metric_conforms(kit, metric):
 def test_with_other_parameters_they_conform_as_well(kit, baseline, steps):
     check_metric(Deletion(steps=steps, baseline=baseline), kit)
     check_metric(Insertion(steps=steps, baseline=baseline), kit)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Road(shares=1, noise=0.0),
+        Road(shares=2, noise=0.1),
+        MuFidelity(subsets=40, grid=None, baseline="mean"),
+        MuFidelity(grid=3, share=0.5, baseline="blur"),
+        SensitivityN(sizes=3, grid=4, most=0.5, baseline="mean"),
+        Completeness(baseline="mean"),
+        Completeness(baseline="blur"),
+        EffectiveArea(mass=0.5),
+    ],
+    ids=str,
+)
+def test_metrics_with_other_parameters_conform(kit, metric):
+    check_metric(metric, kit)
 
 
 @pytest.mark.parametrize("similarity", ["spearman-abs", "ssim", "hog"])
