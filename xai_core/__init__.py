@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xai_core.images import read_picture
     from xai_core.interfaces import Explainer, Metric, ModelAdapter
     from xai_core.laws import Law
+    from xai_core.masks import Box
     from xai_core.metrics import Curve, Score, Trial
     from xai_core.needs import Needs
     from xai_core.placement import devices
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from xai_core.study import Study
     from xai_core.surgery import FeatureLayer
     from xai_core.surgery.rewire import Rule
+    from xai_core.trust import Trust, Verdict
     from xai_core.types import Comparison, Explanation, Prediction, Target
 
 _HOMES = {
     "Attribution": "evidence",
+    "Box": "masks",
     "Comparison": "types",
     "Curve": "metrics",
     "Disagreement": "disagreement",
@@ -53,6 +56,8 @@ _HOMES = {
     "Study": "study",
     "Target": "types",
     "Trial": "metrics",
+    "Trust": "trust",
+    "Verdict": "trust",
     "XaiError": "errors",
     "compare": "across_models",
     "devices": "placement",
@@ -66,6 +71,7 @@ _HOMES = {
 
 __all__ = [
     "Attribution",
+    "Box",
     "Comparison",
     "Curve",
     "Disagreement",
@@ -86,6 +92,8 @@ __all__ = [
     "Study",
     "Target",
     "Trial",
+    "Trust",
+    "Verdict",
     "XaiError",
     "__version__",
     "compare",

@@ -8,13 +8,14 @@ from typing import Any
 
 import keras
 
-from xai_core.errors import UsageError, XaiError
+from xai_core.errors import BudgetError, UsageError, XaiError
 from xai_core.models import ModelLike
 from xai_core.planner import PictureLike, tell_apart
 from xai_core.progress import Progress, silent
 from xai_core.registry import Registry
 from xai_core.study import DEFAULT_METHODS, MethodLike, Study
 from xai_core.targets import TargetLike
+from xai_core.trust import Trust
 from xai_core.types import Comparison, Failure, Method, Target
 
 
@@ -37,6 +38,7 @@ def compare(
     bottom: int | None = None,
     layers: str | Sequence[str] = (),
     batch: int = 8,
+    trust: Trust | None = None,
     progress: Progress = silent,
     registry: Registry | None = None,
     **study: Any,
@@ -55,6 +57,7 @@ def compare(
         bottom: The classes of lowest score, in place of `targets`.
         layers: Target layers; by default each model's own.
         batch: Pictures to a pass.
+        trust: What may be spent to test each map; every model has an equal share of it.
         progress: Told what runs and how much is done.
         registry: The plugins; by default all that are installed.
         **study: What `Study` takes, for each model that is not one yet.
@@ -69,6 +72,7 @@ def compare(
     asked = _Asked(_list(pictures), _list(methods), _list(targets))
     found: list[Comparison] = []
     titles = tell_apart([_title(model) for model in models])
+    share = trust and replace(trust, budget=max(1, trust.budget // len(models)))
     for model, title in zip(models, titles, strict=True):
         try:
             subject = model if isinstance(model, Study) else Study(model, registry=plugins, **study)
@@ -80,18 +84,28 @@ def compare(
                 bottom=bottom,
                 layers=layers,
                 batch=batch,
+                trust=share,
                 progress=progress,
             )
             found.append(_named(title, made))
+            if any(each.is_interrupted for each in made.accounts):
+                break
+        except BudgetError as error:
+            shared = f"each of {len(models)} models has an equal share of the budget: "
+            raise BudgetError(f"{shared if len(models) > 1 else ''}{error}") from error
         except XaiError as error:
             if len(models) == 1:
                 raise
             found.append(_failed(title, asked, error))
+    left = titles[len(found) :]
+    notices = [notice for each in found for notice in each.notices]
+    notices += [f"interrupted before these models were run: {', '.join(left)}"] if left else []
     return Comparison(
         tuple(chain.from_iterable(each.cells for each in found)),
         tuple(chain.from_iterable(each.predictions for each in found)),
         tuple(chain.from_iterable(each.passes for each in found)),
-        tuple(chain.from_iterable(each.notices for each in found)),
+        tuple(notices),
+        tuple(chain.from_iterable(each.accounts for each in found)),
     )
 
 
@@ -106,6 +120,7 @@ def _named(title: str, made: Comparison) -> Comparison:
         made,
         cells=tuple(replace(cell, model=title) for cell in made.cells),
         predictions=tuple(replace(each, model=title) for each in made.predictions),
+        accounts=tuple(replace(each, model=title) for each in made.accounts),
     )
 
 

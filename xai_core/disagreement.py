@@ -43,6 +43,7 @@ class Disagreement:
             warnings=(),
             facts={},
             health=(),
+            verdict=None,
         )
 
     @cached_property

@@ -35,6 +35,10 @@ class ParameterError(UsageError):
     """A parameter that an explainer or metric does not have, or a value it cannot take."""
 
 
+class BudgetError(UsageError):
+    """Too few queries for what is to be tested with them."""
+
+
 class PictureError(XaiError):
     """A picture that cannot be read, or that does not fit the model."""
 

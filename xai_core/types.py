@@ -15,6 +15,7 @@ from xai_core.errors import UsageError, XaiError
 from xai_core.files import write_atomically
 from xai_core.focus import Focus, measure_focus
 from xai_core.images import Picture, Region
+from xai_core.trust import Account, Verdict
 from xai_core.typing import FloatArray, ScoreKind
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ class Explanation:
     """What the method took for this map, beside the pass that it shares with others."""
     origin: "Callable[[], Mapping[str, Any]]" = field(repr=False)
     """Tells model, weights, preprocessing and versions when asked."""
+    verdict: Verdict | None = field(default=None, repr=False)
+    """What tests say of it; None where `compare` was not asked to test."""
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -266,6 +269,7 @@ class Explanation:
             },
             "focus": self.focus.as_dict() if self.focus else None,
             "gradient_health": [asdict(each) for each in self.health],
+            **({"verdict": self.verdict.to_dict()} if self.verdict else {}),
             **origin,
         }
 
@@ -395,6 +399,8 @@ class Comparison:
     """The runs of the models that it took."""
     notices: tuple[str, ...] = ()
     """What was not done as it was asked for: smaller batches, where memory ran out."""
+    accounts: tuple[Account, ...] = ()
+    """What testing the maps took, for each model; none where it was not asked for."""
 
     def select(
         self,
@@ -429,7 +435,7 @@ class Comparison:
             if (model is None or each.model == model)
             and (picture is None or each.picture.name == picture)
         )
-        return Comparison(cells, predictions, self.passes, self.notices)
+        return replace(self, cells=cells, predictions=predictions)
 
     def __getitem__(self, key: Any) -> Explanation:
         """The one map of a method for a target, by index, name, or the words it was asked in.

@@ -17,6 +17,7 @@ from xai_core.cli.shared import (
     compared,
     compared_as_json,
     destination,
+    judged,
     protect,
     save_figure,
     study_of,
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
     from xai_core.interfaces import Explainer
     from xai_core.render import Sharing
     from xai_core.study import Study
+    from xai_core.trust import Trust
     from xai_core.types import Comparison
 
 Count = Annotated[
     int | None,
     typer.Option("--top", metavar="K", min=1, help="The K classes of highest score."),
 ]
+
+
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,33 @@ def compare(
     batch: Annotated[
         int, typer.Option("--batch", metavar="N", min=1, help="Pictures to a pass.")
     ] = 8,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Test each map: against itself put elsewhere, maps that know nothing, and weights "
+            "drawn anew; each has its verdict.",
+        ),
+    ] = False,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            "--budget",
+            metavar="N",
+            min=1,
+            help="How many pictures the model may be run on for --trust. By default 2000.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            min=0,
+            max=2**31 - 1,
+            help="Of what --trust draws at random: weights, ties, random maps. By default 0.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +143,8 @@ def compare(
     What fails is told in its row, the rest is shown all the same, and the exit code is 1.
     """
     _refuse_together({"--target": target, "--top": top, "--bottom": bottom, "--expect": expect})
+    _refuse_together({"--expect": expect, "--trust": trust})
+    tested = _trust(asked=trust, budget=budget, seed=seed)
     names = o.parse_methods(methods)
     settings = o.parse_settings(set_)
     chosen = o.parse_names("--models", models, "vgg16,my.keras") if models is not None else [model]
@@ -129,15 +163,7 @@ def compare(
         "device": device,
     }
     if expect is not None:
-        if len(pictures) > 1 or len(chosen) > 1:
-            raise UsageError(
-                f"received --expect with {len(pictures)} pictures and {len(chosen)} models; "
-                "expected one of each"
-            )
-        if methods != o.DEFAULT_METHODS and len(names) > 1:
-            raise UsageError(f"received --expect with --methods {methods}; expected one method")
-        if layer and len(layer) > 1:
-            raise UsageError(f"received --expect with {len(layer)} layers; expected one")
+        _check_expect(pictures, chosen, methods, layer)
         names = names[:1]
     source = [_read_one(pictures)] if len(chosen) == len(pictures) == 1 else list(pictures)
     study["registry"] = listing.discover()
@@ -153,6 +179,7 @@ def compare(
         "top": top,
         "bottom": bottom,
         "layers": layer or [],
+        "trust": tested,
     }
     if len(chosen) == 1:
         single = study_of(chosen[0], **study)
@@ -170,10 +197,44 @@ def compare(
         output.say("")
         _show_table(comparison)
         output.say("")
+        if comparison.accounts:
+            output.show_facts(judged(comparison))
+            output.say("")
         output.show_facts(warned(comparison))
         output.say(f"Wrote {path}")
+    if any(each.is_interrupted for each in comparison.accounts):
+        raise typer.Exit(_INTERRUPTED)
     if comparison.failures:
         raise typer.Exit(1)
+
+
+def _check_expect(
+    pictures: Sequence[str], models: Sequence[str], methods: str, layers: Sequence[str] | None
+) -> None:
+    """One of each is set against what was expected."""
+    if len(pictures) > 1 or len(models) > 1:
+        raise UsageError(
+            f"received --expect with {len(pictures)} pictures and {len(models)} models; "
+            "expected one of each"
+        )
+    if methods != o.DEFAULT_METHODS and len(o.parse_methods(methods)) > 1:
+        raise UsageError(f"received --expect with --methods {methods}; expected one method")
+    if layers and len(layers) > 1:
+        raise UsageError(f"received --expect with {len(layers)} layers; expected one")
+
+
+def _trust(*, asked: bool, budget: int | None, seed: int | None) -> "Trust | None":
+    """What may be spent to test the maps; None where they are not to be tested."""
+    from xai_core.trust import Trust
+
+    given = {"budget": budget, "seed": seed}
+    said = {name: value for name, value in given.items() if value is not None}
+    if said and not asked:
+        raise UsageError(
+            f"received {' and '.join(f'--{name}' for name in said)} without --trust; expected "
+            "both, since it is what testing the maps may take"
+        )
+    return Trust(**said) if asked else None
 
 
 def _refuse_together(options: dict[str, Any]) -> None:

@@ -141,6 +141,21 @@ def compared(comparison: "Comparison") -> Iterator[tuple[object, ...]]:
         yield cell.model, picture, cell.target, shown, cell.method, layer, result
 
 
+def judged(comparison: "Comparison") -> Iterator[tuple[str, str]]:
+    """The verdict on each map, and what the tests took."""
+    from xai_core.types import short_layer
+
+    several = len({each.picture.name for each in comparison}) > 1
+    models = len({each.model for each in comparison}) > 1
+    for each in comparison:
+        at = [f"at {short_layer(each.layer)}"] if each.layer else []
+        of = [each.picture.name] * several + [each.model] * models
+        where = ", ".join([" ".join([str(each.method), *at]), str(each.target), *of])
+        yield "trust", f"{where}: {each.verdict or 'not tested'}"
+    for account in comparison.accounts:
+        yield "tests", f"{account.model}: {account}" if models else str(account)
+
+
 def warned(comparison: "Comparison") -> Iterator[tuple[str, str]]:
     """Every warning once, however many maps it is about, and what was not done as asked."""
     once = dict.fromkeys(warning for each in comparison for warning in each.warnings)
@@ -158,6 +173,7 @@ def compared_as_json(comparison: "Comparison", path: Path) -> dict[str, Any]:
         "predictions": [each.as_dict() for each in comparison.predictions],
         "explanations": comparison.provenance,
         "notices": list(comparison.notices),
+        "trust": [asdict(each) for each in comparison.accounts],
         "failures": [
             {
                 "model": each.model,

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import ceil, sqrt
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 from xai_core.errors import UsageError
 from xai_core.histogram import GradientHistogram
 from xai_core.images import display_pixels
+from xai_core.ladder import LadderMap, LadderMaps
 from xai_core.render.maps import (
     DIVERGING,
     PERCENTILE,
@@ -62,6 +64,17 @@ class Panel:
     below: str = ""
     instead: str = ""
     """What stands in place of pixels, where there are none."""
+    verdict: str = ""
+    """What tests say of it: neither it nor what is below takes the other's room."""
+
+    def head(self, width: float) -> list[str]:
+        """The lines above."""
+        return _wrapped(self.title, width, _TITLE_SIZE)
+
+    def foot(self, width: float) -> list[str]:
+        """The lines below."""
+        told = (self.below, self.verdict)
+        return [line for text in told for line in _wrapped(text, width, _SMALL_SIZE)]
 
 
 def comparison_figure(
@@ -168,7 +181,8 @@ class _Drawing:
         warnings = [w.message if w.kind == NON_FINITE else w.kind for w in cell.warnings]
         if cell.extent is None:
             told = dict.fromkeys([str(cell.fault), *warnings])
-            return Panel(None, title, " · ".join(told), "no finite value")
+            verdict = f"trust: {cell.verdict}" if cell.verdict else ""
+            return Panel(None, title, " · ".join(told), "no finite value", verdict)
         scale = self._scales[id(cell)]
         image = overlay(cell, colour_map=self._colour_map, opacity=self._opacity, scale=scale)
         notes = [" to ".join(map(short_number, cell.extent))] if self._sharing == "map" else []
@@ -178,7 +192,8 @@ class _Drawing:
                 f"red {above}, blue {below}" if self._colour_map is None else f"high {above}"
             )
         notes += [*cell.told, _milliseconds(cell.seconds), *warnings]
-        return Panel(_thumbnail(image), title, " · ".join(notes))
+        verdict = f"trust: {cell.verdict}" if cell.verdict else ""
+        return Panel(_thumbnail(image), title, " · ".join(notes), verdict=verdict)
 
     def _row_title(self, cell: Cell) -> str:
         before = [cell.model] * (self._models > 1) + [_name(cell)] * (self._pictures > 1)
@@ -256,8 +271,12 @@ class _Sheet:
     def draw(self) -> Figure:
         width, height = self._panel_size()
         columns = max(map(len, self.rows))
-        heads = [self._lines(row, "title", width, _TITLE_SIZE) for row in self.rows]
-        feet = [self._lines(row, "below", width, _SMALL_SIZE) for row in self.rows]
+        heads = [
+            max((len(each.head(width)) for each in row if each), default=0) for row in self.rows
+        ]
+        feet = [
+            max((len(each.foot(width)) for each in row if each), default=0) for row in self.rows
+        ]
         margin = 0.75 if self.bar else 0.0
         total_width = max(columns * (width + _GAP) + _GAP + margin, 3.2)
         caption = _wrapped(self.caption, total_width - 2 * _GAP, _SMALL_SIZE)
@@ -306,13 +325,6 @@ class _Sheet:
         side = _SIDE * (0.75 if many else 1)
         return (side, side * aspect) if aspect <= 1 else (side / aspect**0.5, side * aspect**0.5)
 
-    @staticmethod
-    def _lines(row: list[Panel | None], what: str, width: float, size: float) -> int:
-        return max(
-            (len(_wrapped(getattr(panel, what), width, size)) for panel in row if panel),
-            default=0,
-        )
-
     def _draw_bar(self, figure: Figure, scale: Scale, total_width: float) -> None:
         axes = figure.add_axes((1 - 0.65 / total_width, 0.25, 0.14 / total_width, 0.5))
         name = self.colour_map or (DIVERGING if scale.signed else SEQUENTIAL)
@@ -323,13 +335,18 @@ class _Sheet:
 
 def _draw(axes: Any, panel: Panel, width: float) -> None:
     axes.set_axis_off()
-    title = _wrapped(panel.title, width, _TITLE_SIZE)
-    axes.text(0, 1.0, "\n".join(title), fontsize=_TITLE_SIZE, va="bottom", transform=axes.transAxes)
-    below = _wrapped(panel.below, width, _SMALL_SIZE)
+    axes.text(
+        0,
+        1.0,
+        "\n".join(panel.head(width)),
+        fontsize=_TITLE_SIZE,
+        va="bottom",
+        transform=axes.transAxes,
+    )
     axes.text(
         0,
         -0.01,
-        "\n".join(below),
+        "\n".join(panel.foot(width)),
         fontsize=_SMALL_SIZE,
         color="firebrick" if panel.pixels is None else "0.25",
         va="top",
@@ -454,3 +471,38 @@ def _escaped(text: str) -> str:
     """Text that Matplotlib can draw as it is: no mathematics, no control characters."""
     drawn = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
     return drawn.replace("$", r"\$")
+
+
+def ladder_figure(ladder: LadderMaps) -> Figure:
+    """Draw a row for each method: the picture, its map, and the map at each rung of a ladder."""
+    rows: list[list[Panel | None]] = []
+    for row in ladder.rows:
+        lost = [*accumulate(len(each.layers) for each in row)]
+        panels = [_rung_panel(each, at, lost[-1]) for each, at in zip(row, lost, strict=True)]
+        rows.append([_picture_panel([row[0].cell], str(row[0].cell.method)), *panels])
+    learnt = [row[0].cell for row in ladder.rows]
+    one = next(cell for cell in learnt if isinstance(cell, Explanation))
+    caption = " · ".join(
+        (
+            ladder.model,
+            one.picture.name,
+            str(one.target),
+            "weights drawn anew from the logits down to the layer that is named, "
+            f"seed {ladder.seed}",
+            "Spearman's correlation with the map at the left",
+            "each map on its own scale, the range of its values below it, colours to the "
+            f"{PERCENTILE}th percentile",
+        )
+    )
+    return _Sheet(rows, caption, None, None).draw()
+
+
+def _rung_panel(at: LadderMap, lost: int, every: int) -> Panel:
+    """One map of a ladder, or in words why there is none."""
+    title = f"{lost} of {every} layers, to\n{at.layers[-1]}" if at.layers else "as it is"
+    if at.reason is not None:
+        return Panel(None, title, at.reason, "no map")
+    assert isinstance(at.cell, Explanation)  # noqa: S101 - a failure has a reason
+    notes = [] if at.similarity is None else [f"Spearman {at.similarity:.2f}"]
+    notes += [" to ".join(map(short_number, at.cell.extent or ()))]
+    return Panel(_thumbnail(overlay(at.cell)), title, " · ".join(notes))

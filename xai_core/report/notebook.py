@@ -31,7 +31,8 @@ def as_html(comparison: Comparison) -> str:
     words = "; ".join(map(_words, cells[:_MOST_NAMED]))
     if len(cells) > _MOST_NAMED:
         words += f"; and {len(cells) - _MOST_NAMED} more"
-    notes = [f"Warning: {each}" for each in _warnings(comparison)]
+    notes = [f"Trust: {e.method} for {e.target}: {e.verdict}" for e in comparison if e.verdict]
+    notes += [f"Warning: {each}" for each in _warnings(comparison)]
     notes += [f"Failed: {f.method} for {f.target}: {f.message}" for f in comparison.failures]
     items = "".join(f"<li>{_escaped(note)}</li>" for note in notes)
     return (

@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from xai_core.focus import place, share
 from xai_core.report.data import Report
+from xai_core.report.plots import placing_plot
 from xai_core.report.recipe import recipe
 from xai_core.report.text import plain, probability, to_json
 
@@ -88,6 +89,9 @@ def _environment() -> "Environment":
         probability=probability,
         number=_number,
         fixed=_fixed,
+        fixed3=partial(_fixed, digits=3),
+        plot=placing_plot,
+        sentence=_sentence,
         counted=_counted,
     )
     return environment
@@ -109,10 +113,15 @@ def _number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _fixed(value: float) -> str:
+def _sentence(value: object) -> str:
+    text = str(value)
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _fixed(value: float, digits: int = 2) -> str:
     if not isfinite(value):
         return _number(value)
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _counted(count: int, word: str) -> str:

@@ -9,7 +9,7 @@ from xai_core.preprocessing import SCHEMES
 from xai_core.report.data import Report
 from xai_core.report.text import plain
 from xai_core.settings import text_of
-from xai_core.types import LAYERS_TOGETHER, Method, Target
+from xai_core.types import LAYERS_TOGETHER, Comparison, Method, Target
 
 _IN_MEMORY = "in memory"
 
@@ -34,6 +34,7 @@ def recipe(report: Report) -> str:
         ("methods", _list([_method(each) for each in axes.methods if ":" not in each.name])),
         *_targets(list(dict.fromkeys(cell.target for cell in comparison.cells))),
         *([] if several else [("layers", _list(list(map(_quoted, layers[axes.models[0]]))))]),
+        *_trust(comparison),
     ]
     lines = ["import xai_core as xai", ""]
     lines += [
@@ -88,15 +89,21 @@ def _command(
     ):
         return None
     pictures = [_name(each) for each in axes.pictures]
-    options = list(_options(axes.methods, asked, origin, kinds[model], layers[model]))
+    options: list[tuple[str, ...]] = list(
+        _options(axes.methods, asked, origin, kinds[model], layers[model])
+    )
+    for each in report.comparison.accounts:
+        tests = [("--trust",), ("--budget", str(each.budget)), ("--seed", str(each.seed))]
+        options = [*options[:-1], *tests, options[-1]]
     words = [*pictures, *(word for option in options for word in option)]
     if any(not word.isascii() or not word.isprintable() for word in words):
         return None
-    if any(word.startswith("-") for word in (*pictures, *(value for _, value in options))):
+    values = [word for option in options for word in option[1:]]
+    if any(word.startswith("-") for word in (*pictures, *values)):
         return None
     lines = [
         shlex.join(["xai", "compare", *pictures]),
-        *(f"    {name} {shlex.quote(value)}" for name, value in options),
+        *(f"    {shlex.join(option)}" for option in options),
     ]
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
@@ -185,6 +192,13 @@ def _study(
         if value is not None
     ]
     return "xai.Study(\n" + "".join(f"    {each},\n" for each in given) + ")"
+
+
+def _trust(comparison: Comparison) -> list[tuple[str, str]]:
+    """The argument that asks for tests, where there were any."""
+    budget = sum(each.budget for each in comparison.accounts)
+    seeds = {each.seed for each in comparison.accounts}
+    return [("trust", f"xai.Trust(budget={budget}, seed={seed})") for seed in seeds]
 
 
 def _targets(targets: Sequence[Target]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import XaiError
+from xai_core.errors import MetricError, XaiError
 from xai_core.evaluating import scored
 from xai_core.interfaces import Explainer, Metric
 from xai_core.metrics import Other, Rung, Trial, Witness
@@ -85,6 +85,7 @@ class Scene:
             raw=attribution.copy(),
             attribution=attribution.copy(),
             target=1,
+            classes=10,
             probability=float(self.answers(self.pixels[None])[0]),
             seed=(7, self.seed),
             witness=witness or Answering(self, attribution),
@@ -103,6 +104,7 @@ class Answering(Witness):
         scene: What is read.
         attribution: The map that is scored.
         again: What the method makes of other pictures; by default that map.
+        elsewise: What it makes for other classes than 1; by default as for that one.
         untaught: What it makes at each rung, by its number; by default that map.
         wide: What it makes in float64; by default that map.
     """
@@ -113,12 +115,14 @@ class Answering(Witness):
         attribution: FloatArray,
         *,
         again: Made | None = None,
+        elsewise: Made | None = None,
         untaught: Callable[[int], FloatArray] | None = None,
         wide: FloatArray | None = None,
     ) -> None:
         self._scene = scene
         self._attribution = attribution
         self._again = again or (lambda pixels: attribution)
+        self._elsewise = elsewise or self._again
         self._untaught = untaught or (lambda number: attribution)
         self._wide = attribution if wide is None else wide
         self.asked = 0
@@ -143,7 +147,8 @@ class Answering(Witness):
         """The method on other pictures."""
         self.shapes.append(np.shape(pixels))
         self.made += len(pixels)
-        made = [self._again(np.asarray(each, np.float64)) for each in pixels]
+        make = self._again if target == 1 else self._elsewise
+        made = [make(np.asarray(each, np.float64)) for each in pixels]
         return np.stack(made) if made else np.zeros((0, *self._scene.size[:2]))
 
     def randomised(self, rungs: int) -> tuple[Rung, ...]:
@@ -186,7 +191,12 @@ def _better_and_worse(family: str, scene: Scene) -> tuple[Trial, Trial] | None:
         return scene.trial(scene.complete), scene.trial(2 * scene.complete)
     mask, noise = scene.mask, scene.noise
     good = Answering(
-        scene, mask, again=_bright, untaught=lambda number: np.roll(noise, number), wide=mask
+        scene,
+        mask,
+        again=_bright,
+        elsewise=lambda pixels: noise,
+        untaught=lambda number: np.roll(noise, number),
+        wide=mask,
     )
     draw = np.random.default_rng(scene.seed + 3)
     inverted = Answering(scene, 1 - mask, again=lambda pixels: 1 - _bright(pixels))
@@ -214,6 +224,18 @@ SCENES = (
 )
 
 
+_LARGE = (
+    Scene("a colour picture of 48 x 80", (48, 80, 3), (slice(8, 24), slice(44, 68)), 1),
+    Scene("a grey picture of 36 x 28", (36, 28, 1), (slice(20, 32), slice(4, 16)), 2),
+    Scene("a colour picture of 40 x 32", (40, 32, 3), (slice(0, 12), slice(0, 32)), 3),
+)
+"""The same four times as large."""
+
+_DIRECTED: Mapping[str, tuple[Scene, ...]] = MappingProxyType({"localisation": _LARGE})
+"""Where a direction is tried, by family, if not on `SCENES`: localisation has tolerances in pixels,
+within which all of a small picture lies."""
+
+
 @dataclass
 class Measured:
     """A metric that is being tried."""
@@ -223,11 +245,22 @@ class Measured:
     note: str = ""
 
     def trials(self) -> Iterator[tuple[str, Scene, FloatArray]]:
-        """Every map of every picture, and what to call them."""
+        """Every map of every picture, and what to call them; less those that it may refuse."""
         for scene in SCENES:
             self.used[scene.name] = None
             for what, made in scene.maps().items():
-                yield f"on {scene.name}, {what}", scene, made
+                if np.ptp(made) > 0 or not self._refuses(scene.trial(made)):
+                    yield f"on {scene.name}, {what}", scene, made
+
+    def _refuses(self, trial: Trial) -> bool:
+        """Whether it says in words that there is nothing to score."""
+        try:
+            self.fresh().score(trial)
+        except MetricError:
+            return True
+        except Exception:  # noqa: BLE001 - whoever scores it is told
+            return False
+        return False
 
     def fresh(self) -> Metric:
         """One with the same parameters, which has seen nothing yet."""
@@ -308,7 +341,7 @@ def untouched(measured: Measured) -> Breaches:
 def direction(measured: Measured) -> Breaches:
     """What is better by what the metric's family is about scores better."""
     metric = measured.metric
-    for scene in SCENES:
+    for scene in _DIRECTED.get(metric.family, SCENES):
         both = _better_and_worse(metric.family, scene)
         if both is None:
             continue
@@ -327,7 +360,7 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "faithfulness": "the map of the patch that the model reads",
         "localisation": "the map of the patch that the model reads",
         "robustness": "a method that finds the patch again in other pictures",
-        "randomisation": "a method whose map goes with what the model learnt",
+        "randomisation": "a method whose map goes with the class and what the model learnt",
         "numerical": "a map that is the same in float64",
         "complexity": "the map of one patch",
         "axiom": "a map that sums to what the score gains over black",
@@ -382,7 +415,8 @@ METRICS = (
     Check(
         "scores",
         "Of every map there is a `Score`, finite and within the bounds: of maps that are 0 "
-        "everywhere, have ties or tiny values, of grey and colour pictures that are not square.",
+        "everywhere, have ties or tiny values, of grey and colour pictures that are not square. "
+        "A map that is the same everywhere may be refused with a `MetricError`.",
         "a division by the map's sum or maximum, which may be 0; three channels taken for granted; "
         "height and width exchanged; bounds that were copied.",
         _READ,
@@ -408,9 +442,10 @@ METRICS = (
         "Where a model reads one patch, what is better by what the metric's family is about scores "
         "better, in the direction that is declared: the map of that patch than its opposite "
         "(faithfulness, localisation), and than a map of everything (complexity); a method that "
-        "finds the patch in other pictures than noise (robustness); one that does not outlive what "
-        "the model learnt (randomisation); one that is the same in float64 (numerical); a map that "
-        "sums to what the score gains over black than twice that map (axiom).",
+        "finds the patch in other pictures than noise (robustness); one whose map does not outlive "
+        "what the model learnt, and is another for another class (randomisation); one that is the "
+        "same in float64 (numerical); a map that sums to what the score gains over black than "
+        "twice that map (axiom).",
         "`higher_is_better` the wrong way round, or pixels taken from the lowest value up.",
         _READ,
         direction,

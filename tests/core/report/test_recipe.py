@@ -1,5 +1,6 @@
 """The recipe is run, in Python and on the command line, and makes the same maps again."""
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def same(one, other):
         for of in ("layer", "target", "method"):
             assert getattr(a, of) == getattr(b, of)
         assert a.picture.name == b.picture.name
+        assert str(a.verdict) == str(b.verdict)
         np.testing.assert_array_equal(a.map, b.map)
 
 
@@ -88,7 +90,14 @@ METHODS = [
 
 @pytest.mark.parametrize(
     "asked",
-    [{"targets": [0, 2]}, {}, {"top": 2}, {"bottom": 2}, {"targets": 1, "layers": ["low", "high"]}],
+    [
+        {"targets": [0, 2]},
+        {},
+        {"top": 2},
+        {"bottom": 2},
+        {"targets": 1, "layers": ["low", "high"]},
+        {"trust": xai.Trust(budget=2000, seed=3)},
+    ],
     ids=str,
 )
 def test_python_and_the_command_make_the_same_maps(study, folder, asked):
@@ -100,8 +109,10 @@ def test_python_and_the_command_make_the_same_maps(study, folder, asked):
     (folder / "report.html").unlink()
     assert main([*arguments[:-1], "maps.npz"]) == 0
     with np.load("maps.npz") as found:
+        told = json.loads(str(found["metadata"]))
         for number, each in enumerate(many):
             np.testing.assert_array_equal(found[f"map_{number}"], each.map)
+            assert told[number].get("verdict") == (each.verdict and each.verdict.to_dict())
 
 
 def test_changed_parameters_are_written_as_they_are_set(study):

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 
 from xai_core import Metric, Score
-from xai_core.errors import UsageError
+from xai_core.errors import MetricError, UsageError
 from xai_core.metrics import Curve
 from xai_core.testing import ConformanceError, Kit, check_metric
 from xai_core.testing.metrics import METRICS
 from xai_plugins.metrics import METRICS as BUILT_IN
 from xai_plugins.metrics import (
+    CascadingRandomisation,
     Completeness,
     Deletion,
     EffectiveArea,
     Insertion,
     MuFidelity,
+    RandomLogit,
     Road,
     SensitivityN,
 )
@@ -111,6 +113,16 @@ def returns_a_number(self, trial):
 def returns_half_a_curve(self, trial):
     score = Drop().score(trial)
     return replace(score, curve=Curve(np.zeros(3), np.zeros(2), "x", "y"))
+
+
+@mutant("scores")
+def refuses_every_map(self, trial):
+    raise MetricError("no")
+
+
+@mutant("scores")
+def fails_on_a_map_of_zeros(self, trial):
+    return Score(Drop().score(trial).value + 0 // int(np.ptp(trial.attribution) > 0))
 
 
 @mutant("repeat")
@@ -231,6 +243,15 @@ def test_a_metric_of_each_family_conforms(kit, name):
     check_metric(metric, kit)
 
 
+def test_a_map_that_is_the_same_everywhere_may_be_refused(kit):
+    def score(self, trial):
+        if np.ptp(trial.attribution) == 0:
+            raise MetricError("a map of one value has no order")
+        return Drop().score(trial)
+
+    check_metric(dataclass(frozen=True)(type("Choosy", (Drop,), {"score": score}))(), kit)
+
+
 def test_no_direction_is_known_of_a_family_of_ones_own(kit):
     kind = type("Own", (Drop,), {"family": "own", "score": lambda self, trial: Score(0.0)})
     check_metric(dataclass(frozen=True)(kind)(), kit)
@@ -274,6 +295,12 @@ def test_with_other_parameters_they_conform_as_well(kit, baseline, steps):
 )
 def test_metrics_with_other_parameters_conform(kit, metric):
     check_metric(metric, kit)
+
+
+@pytest.mark.parametrize("similarity", ["spearman-abs", "ssim", "hog"])
+def test_by_other_similarities_they_conform_as_well(kit, similarity):
+    check_metric(CascadingRandomisation(similarity=similarity, rungs=2), kit)
+    check_metric(RandomLogit(similarity=similarity), kit)
 
 
 def test_every_law_has_a_mutant():

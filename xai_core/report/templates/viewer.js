@@ -220,6 +220,7 @@ function drawAbout() {
       ),
     ),
   );
+  drawVerdict();
   drawSays(cell);
   if (!visible(cell)) return;
   const {
@@ -254,6 +255,12 @@ const numeral = (value) => (typeof value === "number" ? show(value, 0, 4) : valu
 const amount = (value) => (Number.isInteger(value) ? show(value, 0, 15) : numeral(value));
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+function drawVerdict() {
+  const glance = find(`verdict-${state.cell}`)?.querySelector(".glance");
+  find("trust-here").hidden = !glance;
+  if (glance) find("trust-here-body").replaceChildren(glance.cloneNode(true));
+}
 
 function drawSays(cell) {
   const table = find(`prediction-${cell.model}-${cell.picture}`)?.cloneNode(true);
