@@ -7,7 +7,16 @@ from typing import Literal, TypeAlias
 from benchmarks.peers import PYTORCH_GRAD_CAM
 from benchmarks.results import Measurement, Result, Results
 from benchmarks.scenarios import core as core_group
-from benchmarks.scenarios import first_call, growth, memory, openvino, overhead, peers, queries
+from benchmarks.scenarios import (
+    evaluation,
+    first_call,
+    growth,
+    memory,
+    openvino,
+    overhead,
+    peers,
+    queries,
+)
 
 Sense: TypeAlias = Literal["at most", "at least"]
 Read: TypeAlias = Callable[[Result, Measurement], float | None]
@@ -131,6 +140,13 @@ BARS: Sequence[Bar] = (
             ratio,
         )
         for method in ("RISE", "Occlusion", queries.SCORE_CAM)
+    ),
+    Bar(
+        "A question of deletion and insertion, of the same",
+        evaluation.GROUP,
+        evaluation.BOTH,
+        1.10,
+        ratio,
     ),
     Bar("A query of RISE by OpenVINO, of the same", queries.GROUP, "RISE, openvino", 0.85, ratio),
     Bar(

@@ -79,6 +79,8 @@ class Extent:
     """What memory must not grow by, and how often it is done."""
     matrix: int
     """Side of the matrices whose product shows the machine's peak."""
+    steps: int = 100
+    """Of deletion and insertion."""
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
@@ -124,6 +126,7 @@ QUICK = Extent(
     peaks=("forward", "Grad-CAM"),
     repeated=(),  # two processes more, for what two calls cannot show
     matrix=256,
+    steps=3,
 )
 """A model of a few kilobytes: to see that everything works, not how fast."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xai_core.images import read_picture
     from xai_core.interfaces import Explainer, Metric, ModelAdapter
     from xai_core.laws import Law
+    from xai_core.masks import Box
     from xai_core.metrics import Curve, Score, Trial
     from xai_core.needs import Needs
     from xai_core.placement import devices
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Attribution": "evidence",
+    "Box": "masks",
     "Comparison": "types",
     "Curve": "metrics",
     "Disagreement": "disagreement",
@@ -69,6 +71,7 @@ _HOMES = {
 
 __all__ = [
     "Attribution",
+    "Box",
     "Comparison",
     "Curve",
     "Disagreement",

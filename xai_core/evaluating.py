@@ -10,8 +10,9 @@ import numpy as np
 
 from xai_core.errors import MetricError, XaiError
 from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
-from xai_core.images import as_picture
+from xai_core.images import Picture, as_picture
 from xai_core.interfaces import Metric
+from xai_core.masks import Mask, MaskLike
 from xai_core.metrics import Score, Trial
 from xai_core.parameters import parameters
 from xai_core.planner import PictureLike, Plan, run_plan, tell_apart, where_it_runs
@@ -76,10 +77,14 @@ def run_evaluation(
     plan: Plan,
     metrics: Sequence[Metric],
     sources: Sequence[PictureLike],
+    masks: Sequence[MaskLike],
     seed: int,
     progress: Progress,
 ) -> Evaluation:
-    """Measure every map of the plan, and the reference maps, with every metric."""
+    """Measure every map of the plan, and the reference maps, with every metric.
+
+    There are as many masks as sources, None where there is none.
+    """
     used = [_Used(each, describe_metric(each, study.registry)) for each in metrics]
     rows = (
         *(Row(str(m), m.parameters, m.source, is_reference=False) for m in plan.methods),
@@ -87,10 +92,11 @@ def run_evaluation(
     )
     names = tell_apart(sources)
     measured: list[Measurement] = []
-    notices: list[str] = []
+    notices = _unmasked(names, masks)
+    is_interrupted = False
     each_picture = len(rows) * len(plan.wanted) * len(used)
     total = each_picture * len(sources)
-    shared = _Shared(study, plan, used, Gallery(study, sources), Copies(study, seed), seed)
+    shared = _Shared(study, plan, used, Gallery(study, sources), Copies(study, seed), masks, seed)
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         try:
             tell = partial(_tell, progress, measured, total, name)
@@ -98,6 +104,7 @@ def run_evaluation(
                 # One by one: what is made stays, whatever comes next, and progress counts it.
                 measured.append(each)  # noqa: PERF402
         except KeyboardInterrupt:
+            is_interrupted = True
             notices.append(
                 f"interrupted: {number} of {len(sources)} pictures are whole, and what was "
                 "measured of the next is kept"
@@ -113,7 +120,7 @@ def run_evaluation(
         seed=seed,
         warnings=tuple(map(str, study.warnings)),
         notices=tuple(notices),
-        is_interrupted=bool(notices),
+        is_interrupted=is_interrupted,
         origin=study.origin,
     )
 
@@ -125,6 +132,26 @@ def _tell(
     progress(len(measured), total, f"{picture}: {what}, {queries:,} queries")
 
 
+def _unmasked(names: Sequence[str], masks: Sequence[MaskLike]) -> list[str]:
+    """Which pictures have no mask, where others have one."""
+    without = [name for name, mask in zip(names, masks, strict=True) if mask is None]
+    if len(without) in (0, len(names)):
+        return []
+    return [f"no mask was given for {', '.join(without)}: metrics that need one fail there"]
+
+
+def _mask(study: "Study", source: MaskLike, picture: Picture) -> Mask | XaiError | None:
+    """The mask as the model sees it; or why there is none, which only some metrics mind."""
+    if source is None:
+        return None
+    try:
+        mask = study.input.fitted_mask(source, picture).copy()
+    except XaiError as error:
+        return error
+    mask.flags.writeable = False
+    return mask
+
+
 @dataclass(frozen=True)
 class _Shared:
     """What is the same for every picture."""
@@ -134,6 +161,7 @@ class _Shared:
     used: Sequence[_Used]
     gallery: Gallery
     copies: Copies
+    masks: Sequence[MaskLike]
     seed: int
 
     @property
@@ -168,6 +196,7 @@ def _measure(
         yield from _nothing(shared, name, error)
         return
     pixels = sealed(study.input.fitted([picture])[0][0])
+    mask = _mask(study, shared.masks[number], picture)
     seeds = (shared.seed, int(picture.sha256[:16], 16))
     running = [""]
     answers = Answers(study, lambda count: tell(running[0], count))
@@ -175,7 +204,7 @@ def _measure(
     for first in range(0, len(cells), len(plan.explainers)):
         of_target = cells[first : first + len(plan.explainers)]
         target = of_target[0].target
-        seen = Seen(study, pixels, number, target.index, seeds, answers, shared.gallery)
+        seen = Seen(study, pixels, number, target.index, seeds, answers, shared.gallery, mask)
         knowing_nothing = [ReferenceWitness(seen, row, shared.copies) for row in REFERENCES]
         candidates = [
             *(
@@ -212,9 +241,12 @@ def _one(
             raw=sealed(raw),
             attribution=at_input(raw, seen.pixels.shape[:2]),
             target=seen.target,
+            classes=shared.study.classes.count,
             probability=float(answers.probabilities(seen.pixels[None], seen.target)[0]),
             seed=seen.seed,
             witness=witness,
+            mask=None if isinstance(seen.mask, XaiError) else seen.mask,
+            no_mask=str(seen.mask) if isinstance(seen.mask, XaiError) else None,
         )
         outcome = scored(used.metric, used.gauge.source, trial)
     except XaiError as error:

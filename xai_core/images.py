@@ -29,6 +29,9 @@ Fit = Literal["crop", "stretch"]
 Pixels = NDArray[np.uint8] | NDArray[np.float32]  # 8 bits where the source has no more
 Size = tuple[int, int]
 
+OVER_WHITE = "transparency shown over white"
+"""The note of a picture that is not opaque everywhere."""
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _GREY_MODES = {"1", "L", "LA", "La"}
 _DRAWINGS = {"EPS", "WMF"}  # Pillow hands these to another program, to be run rather than read
@@ -130,7 +133,7 @@ def fit_picture(
         )
     if min(size) < 1:
         raise PictureError(f"The model's input size is {size}; expected (height, width) above 0.")
-    region = _region(picture.pixels.shape[:2], size, fit)
+    region = region_seen(picture.pixels.shape[:2], size, fit)
     rows = slice(region.top, region.top + region.height)
     columns = slice(region.left, region.left + region.width)
     part = picture.pixels[rows, columns].astype(np.float32)
@@ -149,7 +152,8 @@ def display_pixels(picture: Picture) -> NDArray[np.uint8]:
     return np.repeat(rounded, 3 // rounded.shape[2], axis=2)
 
 
-def _region(shape: tuple[int, ...], size: Size, fit: Fit) -> Region:
+def region_seen(shape: tuple[int, ...], size: Size, fit: Fit) -> Region:
+    """What is seen of a picture (H, W): the largest centred part of the model's shape, or all."""
     height, width = shape
     if fit == "stretch":
         return Region(0, 0, width, height)
@@ -242,7 +246,7 @@ def _decode(image: Image.Image, what: str) -> tuple[Pixels, list[str]]:
     if image.has_transparency_data:
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         if np.asarray(image)[..., 3].min() < 255:
-            notes.append("transparency shown over white")
+            notes.append(OVER_WHITE)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     pixels = np.array(image.convert("L" if grey else "RGB"), np.uint8)
     return pixels.reshape(image.height, image.width, -1), notes
@@ -258,7 +262,7 @@ def _scale_16_bit(image: Image.Image, what: str, notes: list[str]) -> NDArray[np
     notes.append("16-bit scaled to 0..255")
     clear = image.info.get("transparency")
     if isinstance(clear, int) and (levels == clear).any():
-        notes.append("transparency shown over white")
+        notes.append(OVER_WHITE)
         levels = np.where(levels == clear, 65535, levels)
     return (levels.astype(np.float32) / np.float32(257))[..., None]
 

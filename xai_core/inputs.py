@@ -9,6 +9,7 @@ import numpy as np
 from xai_core.errors import SurgeryError, UsageError
 from xai_core.images import Fit, Picture, Region, fit_picture
 from xai_core.interfaces import ModelAdapter
+from xai_core.masks import Mask, MaskLike, mask_seen
 from xai_core.preprocessing import SCHEMES, Preprocessing, scheme
 from xai_core.surgery import Graph
 from xai_core.surgery.preparation import rescales_itself
@@ -54,6 +55,14 @@ class Input:
         fitted = [pixels for pixels, _ in each]
         stacked = np.stack(fitted) if len(fitted) > 1 else fitted[0][None]
         return stacked.astype(self._wide, copy=False), [region for _, region in each]
+
+    def fitted_mask(self, mask: MaskLike, picture: Picture) -> Mask:
+        """The mask of a picture at the input's size (h, w), on the geometry of `fitted`.
+
+        Raises:
+            PictureError: it cannot be read, does not fit the picture, or nothing of it is seen.
+        """
+        return mask_seen(mask, picture, self.size, self.fit)
 
     def feed(self, pixels: FloatArray) -> FloatArray:
         """Preprocess pictures (N, h, w, c) of 0..255."""

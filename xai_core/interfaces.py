@@ -161,7 +161,8 @@ class Metric(ABC):
     """What users type: lower case, digits, `-` and `+`."""
     family: ClassVar[str] = "other"
     """What it is listed under, and held to by the conformance kit: `faithfulness`,
-    `localisation`, `robustness`, `randomisation`, `complexity`, `numerical`, or your own word."""
+    `localisation`, `robustness`, `randomisation`, `complexity`, `numerical`, `axiom`, or
+    your own word."""
     summary: ClassVar[str]
     """One line for `xai list metrics`."""
     higher_is_better: ClassVar[bool]

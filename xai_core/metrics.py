@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.errors import MetricError
 from xai_core.typing import FloatArray
 
 
@@ -103,6 +104,8 @@ class Trial:
     the class; a signed map has values below 0."""
     target: int
     """The index of the class."""
+    classes: int
+    """How many the model has."""
     probability: float
     """The probability of the class for the picture."""
     seed: tuple[int, ...]
@@ -111,11 +114,28 @@ class Trial:
     witness: Witness = field(repr=False)
     """Answers what is asked below."""
     mask: NDArray[np.bool_] | None = None
-    """Where the object is, (H, W), as whoever evaluates says; None where nothing was said."""
+    """Where the object is, (H, W), as whoever evaluates says; None where nothing was said, or what
+    was said cannot be used."""
+    no_mask: str | None = None
+    """Why what was said of it cannot be used."""
 
     def generator(self) -> np.random.Generator:
         """A new random generator, the same with every call."""
         return np.random.default_rng(self.seed)
+
+    def needed_mask(self) -> NDArray[np.bool_]:
+        """Where the object is, (H, W), for a metric that cannot do without: at least one pixel.
+
+        Raises:
+            MetricError: nothing was said of it, or what was said cannot be used.
+        """
+        if self.mask is None:
+            raise MetricError(
+                self.no_mask
+                or "there is no mask of this picture; expected one that says where the object is. "
+                "Give it by masks= of Study.evaluate, by --masks or by --boxes"
+            )
+        return self.mask
 
     def probabilities(self, pixels: FloatArray, target: int | None = None) -> FloatArray:
         """Ask for the probability of a class for other pictures.

@@ -1,29 +1,30 @@
-"""Whether two maps put the same places first."""
+"""Rank correlation."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from xai_core.typing import FloatArray
 
-
-def spearman(a: FloatArray, b: FloatArray) -> float | None:
-    """Spearman's rank correlation of two maps, -1 to 1; equal values have their mean rank.
+def spearman(a: ArrayLike, b: ArrayLike) -> float | None:
+    """Spearman's rho: the correlation of the ranks, where equal values share their mean rank.
 
     Args:
-        a: A map, of any shape.
-        b: A map of as many values.
+        a: Numbers of any shape, finite.
+        b: As many.
 
     Returns:
-        None where all values of one of them are the same: they have no order.
+        -1..1; None where all values of one side are the same, which have no order.
     """
-    first, second = _ranks(a), _ranks(b)
-    spread = np.sqrt(first @ first) * np.sqrt(second @ second)
-    return float(np.clip(first @ second / spread, -1, 1)) if spread > 0 else None
+    one, other = _ranks(a), _ranks(b)
+    if not (one.any() and other.any()):
+        return None
+    # One root of the product: of the same order it is 1, and not the float beside it.
+    rho = float(one @ other / np.sqrt((one @ one) * (other @ other)))
+    return min(1.0, max(-1.0, rho))
 
 
-def _ranks(values: FloatArray) -> FloatArray:
-    """Ranks about their mean, flat; equal values share the mean of theirs."""
-    _, places, counts = np.unique(np.ravel(values), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    mean = last - (counts + 1) / 2
-    ranks: FloatArray = mean[places.ravel()] - (last[-1] - 1) / 2
+def _ranks(values: ArrayLike) -> NDArray[np.float64]:
+    """Twice the mean rank of each value, less its mean: whole numbers, of which sums are exact."""
+    _, which, counts = np.unique(np.ravel(values), return_inverse=True, return_counts=True)
+    after = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (2 * after - counts - which.size).astype(np.float64)[which]
     return ranks

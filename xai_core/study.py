@@ -23,6 +23,8 @@ from xai_core.histogram import GradientHistogram
 from xai_core.images import Fit, Picture
 from xai_core.inputs import Input, PreprocessLike, choose_input
 from xai_core.interfaces import Explainer, Metric, ModelAdapter
+from xai_core.ladder import LadderMaps, descend
+from xai_core.masks import Box, MaskLike
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
 from xai_core.placement import choose_device
@@ -276,6 +278,7 @@ class Study:
         metrics: MetricLike | Sequence[MetricLike] = DEFAULT_METRICS,
         targets: TargetLike | Sequence[TargetLike] = (None,),
         *,
+        masks: MaskLike | Sequence[MaskLike] = None,
         seed: int = 0,
         progress: Progress = silent,
     ) -> Evaluation:
@@ -291,6 +294,12 @@ class Study:
             methods: Explainers, by name or as instances.
             metrics: Metrics, by name or as instances.
             targets: Classes, by index or name; None is the predicted class.
+            masks: Where the object is, which metrics of localisation need: one for each picture,
+                None where there is none. A mask is a path, a PIL image or an array (H, W) of the
+                picture's own size, a `Box`, or several boxes, which are united. Of an array all
+                but 0 is the object, of a grey picture what is at least half of its range, of one
+                with colours or a palette all but black. It is cut and resampled as the picture
+                is. What is wrong with one leaves its reason in place of the scores that need it.
             seed: Of all that is drawn at random here: ties, the random map, resamples.
             progress: Told what runs and how much is done.
 
@@ -302,7 +311,8 @@ class Study:
         _told_apart("methods", [*map(str, plan.methods), *REFERENCES])
         _told_apart("metrics", [str(describe_metric(each, self.registry)) for each in used])
         sources = _listed("pictures", pictures)
-        return run_evaluation(self, plan, used, sources, _checked_seed(seed), progress)
+        given = _masks(masks, len(sources))
+        return run_evaluation(self, plan, used, sources, given, _checked_seed(seed), progress)
 
     def in_float64(self) -> "Study":
         """A study of a copy of the model, on the same weights, where all is computed in float64.
@@ -328,6 +338,37 @@ class Study:
         with backend().on(self.device), backend().precise():
             ladder = Ladder(self._loaded.model, seed)
             return self._of(ladder.model), ladder
+
+    def ladder_maps(
+        self,
+        picture: PictureLike,
+        methods: MethodLike | Sequence[MethodLike] = DEFAULT_METHODS,
+        *,
+        rungs: int = 6,
+        target: TargetLike = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> LadderMaps:
+        """Make the maps of one picture as the model loses what it learnt, to be looked at.
+
+        See `ladder`. The class is that of the model as it is, on every rung.
+
+        Args:
+            picture: A path, a PIL image or an array of RGB 0..255.
+            methods: Explainers, by name or as instances.
+            rungs: At how many places on the way down maps are made.
+            target: A class index, a class name, or None for the predicted class.
+            seed: Of the weights in the place of those that were learnt.
+            progress: Told what runs and how much is done.
+
+        Raises:
+            XaiError: what was asked for does not fit the model, it cannot be made again, or no
+                method has a map of it as it is.
+        """
+        if type(rungs) is not int or rungs < 1:
+            raise UsageError(f"received rungs {rungs!r}; expected a whole number, at least 1")
+        explainers = [self._explainer(each) for each in _listed("methods", methods)]
+        return descend(self, picture, explainers, rungs, target, _checked_seed(seed), progress)
 
     def _of(self, model: keras.Model) -> "Study":
         """The same study of another model like it."""
@@ -556,6 +597,19 @@ def _listed(what: str, values: Any) -> list[Any]:
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed
+
+
+def _masks(masks: Any, pictures: int) -> list[MaskLike]:
+    """One for each picture."""
+    if masks is None:
+        return [None] * pictures
+    given = [masks] if isinstance(masks, Box) else _listed("masks", masks)
+    if len(given) != pictures:
+        raise UsageError(
+            f"received {len(given)} masks for {pictures} pictures; expected one for each, and None "
+            "where there is none. Put several boxes of one picture into a tuple of their own"
+        )
+    return given
 
 
 def _checked_seed(seed: object) -> int:

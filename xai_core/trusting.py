@@ -196,6 +196,7 @@ class _Testing:
         answers = Answers(self._study, lambda count: tell(running[0], count))
         subject = _Subject(
             sealed(self._study.input.fitted([picture])[0][0]),
+            self._study.classes.count,
             (self._seed, int(picture.sha256[:16], 16)),
             answers,
             [(each, str(self._study.registry.source_of(each))) for each in self._metrics],
@@ -256,6 +257,7 @@ class _Subject:
 
     Args:
         pixels: What the model sees, (H, W, C).
+        classes: How many the model has.
         seed: Of all that is drawn at random for it.
         answers: Who answers.
         metrics: Each, and where it comes from.
@@ -264,11 +266,13 @@ class _Subject:
     def __init__(
         self,
         pixels: FloatArray,
+        classes: int,
         seed: tuple[int, ...],
         answers: Answers,
         metrics: Sequence[tuple[Metric, str]],
     ) -> None:
         self._pixels = pixels
+        self._classes = classes
         self._seed = seed
         self._answers = answers
         self._metrics = metrics
@@ -321,6 +325,7 @@ class _Subject:
             raw=sealed(attribution),
             attribution=sealed(attribution),
             target=target,
+            classes=self._classes,
             probability=float(ask(self._pixels[None], target)[0]),
             seed=self._seed,
             witness=_AboutPictures(ask),

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import MetricError, PictureError, XaiError
+from xai_core.errors import MetricError, ModelError, PictureError, XaiError
 from xai_core.evidence import QUERY_BATCH
 from xai_core.images import as_picture
 from xai_core.interfaces import Explainer
+from xai_core.masks import Mask
 from xai_core.metrics import Other, Rung, Witness
 from xai_core.planner import PictureLike
 from xai_core.probe import backend
@@ -139,10 +140,23 @@ class Copies:
         """In float64."""
         return self._study.in_float64()
 
-    @cached_property
+    @property
     def ladder(self) -> "tuple[Study, Ladder]":
-        """With weights that are drawn anew, rung by rung."""
-        return self._study.ladder(self._seed)
+        """With weights that are drawn anew, rung by rung.
+
+        Raises:
+            ModelError: the model cannot be made again; it is tried once.
+        """
+        if isinstance(self._ladder, ModelError):
+            raise self._ladder
+        return self._ladder
+
+    @cached_property
+    def _ladder(self) -> "tuple[Study, Ladder] | ModelError":
+        try:
+            return self._study.ladder(self._seed)
+        except ModelError as error:
+            return error
 
 
 class Maps:
@@ -226,6 +240,8 @@ class Seen:
     seed: tuple[int, ...]
     answers: Answers
     gallery: Gallery
+    mask: Mask | XaiError | None = None
+    """Where the object is, at the input's size; or why that is not known."""
 
 
 class Counting(Witness):
@@ -274,7 +290,7 @@ class MethodWitness(Counting):
         seen = self._seen
         made = self._maps.rungs(seen.pixels, seen.target, rungs, self._row)
         self.made += len(made)
-        return tuple(_rung(layers, each, self._size) for layers, each in made)
+        return tuple(rung(layers, each, self._size) for layers, each in made)
 
     def precise(self) -> FloatArray:
         """See `Trial.precise`."""
@@ -313,7 +329,7 @@ class ReferenceWitness(Counting):
         layers = ladder.rungs(rungs)
         self.made += len(layers)
         made = (self.make(self._seen.pixels, 1 + number) for number in range(len(layers)))
-        return tuple(_rung(at, each, self._size) for at, each in zip(layers, made, strict=True))
+        return tuple(rung(at, each, self._size) for at, each in zip(layers, made, strict=True))
 
     def precise(self) -> FloatArray:
         """See `Trial.precise`."""
@@ -321,7 +337,7 @@ class ReferenceWitness(Counting):
         return self.make(self._seen.pixels)
 
 
-def _rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
+def rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
     """A map, and why it says nothing, where it does not."""
     if isinstance(made, XaiError):
         return Rung(layers, None, f"the method failed: {made}")

@@ -204,6 +204,14 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
         "layer of 2,048 channels, a query costs 1.5 % more.",
         pivot,
     ),
+    (
+        "Evaluation",
+        "evaluation",
+        "One question of deletion and insertion, with all around it: the maps of five methods, the "
+        "pictures that are made, what is kept of their answers; of the same share of a forward "
+        "pass. A picture that was asked about before is not run again.",
+        pivot,
+    ),
     ("Own time", "overhead", "A call of Grad-CAM, in and beyond its compiled program.", listed),
     (
         "First map",

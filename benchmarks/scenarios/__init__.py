@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios import (
     core,
+    evaluation,
     first_call,
     growth,
     limit,
@@ -28,6 +29,7 @@ _GROUPS = (
     core.scenarios,
     openvino.scenarios,
     queries.scenarios,
+    evaluation.scenarios,
     overhead.scenarios,
     first_call.engine_scenarios,
     together.scenarios,

@@ -8,12 +8,12 @@ import numpy as np
 
 from benchmarks.bench import Bench
 from benchmarks.models import Spec
-from benchmarks.ranks import spearman
 from benchmarks.results import Measurement, failed
 from benchmarks.scenario import PLAIN, Only, Scenario
 from benchmarks.scenarios.core import FORWARD, forward
 from benchmarks.settings import Extent
 from benchmarks.timing import Way, reason
+from xai_core.rank_correlation import spearman
 
 GROUP = "openvino"
 ONLY: Only = {"backend": ("tensorflow",), "device": ("cpu",), **PLAIN}
@@ -86,7 +86,7 @@ def order(bench: Bench, spec: Spec, pictures: int = 8) -> Measurement:
         for picture, target, one in zip(given, targets, fine, strict=True):
             coarse = bench.study(spec, "openvino-bf16").explain(picture, target=target)
             if np.ptp(one.map):
-                found.append(spearman(one.map, coarse.map))
+                found.append(spearman(one.map, coarse.map) or 0.0)  # what is level has no order
     except Exception as error:  # noqa: BLE001 - a way that fails is a result
         return Measurement(ORDER, failure=reason(error))
     weights = "random" if spec.weights in (None, "random") else spec.weights

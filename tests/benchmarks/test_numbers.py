@@ -1,11 +1,8 @@
 """What is counted, by hand on small cases."""
 
 import keras
-import numpy as np
-import pytest
 from keras import layers
 
-from benchmarks.ranks import spearman
 from benchmarks.scenarios.growth import growth
 from benchmarks.work import forward_work
 
@@ -31,24 +28,6 @@ def test_what_is_moved_is_as_wide_as_its_dtype():
     inputs = keras.Input((8,), dtype="float32")
     model = keras.Model(inputs, layers.Dense(4, dtype="mixed_bfloat16")(inputs))
     assert forward_work(model, 3).bytes == 4 * (8 * 4 + 4) + 2 * 3 * (8 + 4)
-
-
-def test_spearman_is_the_correlation_of_ranks():
-    one = np.asarray([[3.0, 1.0], [4.0, 2.0]])
-    assert spearman(one, np.exp(one)) == pytest.approx(1)
-    assert spearman(one, -one) == pytest.approx(-1)
-    # Ranks 3 1 4 2 and 3 1 2 4: 1 - 6 (0 + 0 + 4 + 4) / (4 * 15).
-    assert spearman(one, np.asarray([[3.0, 1.0], [2.0, 4.0]])) == pytest.approx(0.2)
-
-
-def test_equal_values_share_their_mean_rank():
-    # Ranks 1.5 1.5 3 and 1 2 3: covariance 1.5, variances 1.5 and 2.
-    found = spearman(np.asarray([0.0, 0.0, 5.0]), np.asarray([1.0, 2.0, 3.0]))
-    assert found == pytest.approx(1.5 / np.sqrt(1.5 * 2))
-
-
-def test_a_level_map_has_no_order():
-    assert spearman(np.zeros(4), np.arange(4.0)) == 0
 
 
 def test_memory_that_grows_steadily_grows_beyond_its_noise():

@@ -17,7 +17,7 @@ from benchmarks.bench import Bench
 from benchmarks.frameworks import framework
 from benchmarks.peers import PEERS, Peer
 from benchmarks.results import Results
-from benchmarks.scenarios import growth, overhead, peers, queries, scenarios
+from benchmarks.scenarios import evaluation, growth, overhead, peers, queries, scenarios
 from benchmarks.scenarios.core import FIVE
 from benchmarks.settings import BACKENDS, FULL, QUICK, Conditions
 
@@ -221,6 +221,16 @@ def test_own_time_and_program_make_up_the_call(bench):
     own, program = overhead.measure(bench, "tiny")
     assert own.samples[0] > 0
     assert program.samples[0] > 0
+
+
+def test_an_evaluation_is_measured_by_what_it_asks(bench):
+    """Nine maps, two metrics, 3 steps: both ends of every curve are known after the first."""
+    forward, both = evaluation.measure(bench, "tiny", 3)
+    assert (forward.failure, both.failure) == (None, None)
+    assert both.facts["asked"] == 9 * 2 * 5
+    # Two ends, and two steps between for each map and metric; methods of one order share theirs.
+    assert 3 + 4 * 2 * 2 <= both.facts["run"] <= 3 + 9 * 2 * 2
+    assert (forward.share, both.share) == (32, both.facts["run"])
 
 
 def test_a_query_is_a_share_of_what_follows_the_first_pass(bench):

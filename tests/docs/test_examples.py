@@ -70,6 +70,47 @@ def test_evaluate(run):
     figure(done.folder, "evaluate.png")
 
 
+def test_localisation(run):
+    """What the page says: the peak of the blob in the middle is on every object."""
+    done = run("localisation")
+    pointing, mass, rank = (
+        {place.row.name: place.value.mean for place in done.evaluation.ranking(str(metric))}
+        for metric in done.evaluation.metrics
+    )
+    for row in ("grad-cam", "saliency", "centre-gaussian"):
+        assert pointing[row] == 1
+    assert pointing["uniform"] < 0.8
+    for found in (mass, rank):
+        assert list(found)[:2] == ["grad-cam", "centre-gaussian"]
+    assert (done.folder / "boxes.csv").read_text().splitlines()[1] == "cat.png,30,0,375,290"
+
+
+def test_randomise(run):
+    """What the page says: guided backpropagation stays, whatever the weights and the class."""
+    done = run("randomise")
+    grad_cam, saliency, guided = ([each.similarity for each in row[1:]] for row in done.ladder.rows)
+    assert len(guided) == 5
+    assert min(guided[:2]) > 0.95
+    assert max(saliency) < 0.4
+    assert np.mean(grad_cam) < 0.4
+    down, other = (
+        {
+            place.row.name: place.value and place.value.mean
+            for place in done.evaluation.ranking(str(m))
+        }
+        for m in done.evaluation.metrics
+    )
+    for means in (down, other):
+        assert means["edges"] == pytest.approx(1)
+        assert abs(means["random"]) < 0.02
+        assert means["uniform"] is None
+        assert means["guided-backprop"] > 2 * max(means["saliency"], means["grad-cam"])
+    assert down["guided-backprop"] == pytest.approx(np.mean(guided), abs=0.01)
+    assert other["guided-backprop"] > 0.99
+    pixels = figure(done.folder, "randomise.png")
+    assert pixels.shape[1] > 2 * pixels.shape[0]
+
+
 def test_every_example_has_a_test():
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.special
 from keras import layers, ops
+from trials import make_trial
 
 from xai_core import Study
 from xai_plugins.gradients import (
@@ -28,6 +29,7 @@ from xai_plugins.gradients import (
     SquareGrad,
     VarGrad,
 )
+from xai_plugins.metrics import AverageDrop, AverageIncrease, Road
 from xai_plugins.perturbation.kernel_shap import KernelSHAP
 from xai_plugins.perturbation.lime import LIME
 from xai_plugins.perturbation.occlusion import Occlusion
@@ -942,6 +944,82 @@ class TestKernelShap:
         assert many < 0.2 * np.abs(expected).max()
         paired = explain(model, KernelSHAP(segments=12, samples=3200), target)
         assert 0 < 5 * np.abs(paired - expected).max() < many
+
+
+# ---------------------------------------------------------------------------------------
+# Metrics
+
+
+class TestMetrics:
+    """On 20 x 30 pixels, whose tenths are whole numbers."""
+
+    PLACES = (20, 30)
+
+    @pytest.fixture(scope="class")
+    def classifier(self):
+        torch.manual_seed(3)
+        head = nn.Linear(8, CLASSES)
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(2), Mean(), head, Softmax())
+
+    @pytest.fixture(scope="class")
+    def pixels(self):
+        return np.random.default_rng(4).uniform(0, 255, (*self.PLACES, 3)).astype(np.float32)
+
+    @pytest.fixture(scope="class")
+    def attribution(self):
+        """0 to 1, as the peer asks for."""
+        order = np.random.default_rng(5).permutation(600).reshape(self.PLACES)
+        return (order / 599).astype(np.float32)
+
+    @pytest.fixture(scope="class")
+    def trial(self, classifier, pixels, attribution):
+        def ask(given):
+            with torch.no_grad():
+                return classifier(first(np.float32(given)) / 255)[:, 3].numpy()
+
+        return make_trial(pixels, attribution, ask, target=3)
+
+    def peers(self, metric, classifier, pixels, attribution):
+        probability = [lambda outputs: outputs[3]]
+        made = metric(first(pixels[None]) / 255, attribution[None], probability, classifier)
+        return float(made[0])
+
+    def test_road_combined_is_half_of_ours(
+        self, cams, monkeypatch, classifier, pixels, attribution, trial
+    ):
+        road = importlib.import_module("pytorch_grad_cam.metrics.road")
+        init = road.NoisyLinearImputer.__init__
+        monkeypatch.setattr(road.NoisyLinearImputer, "__init__", lambda each: init(each, noise=0))
+        found = self.peers(road.ROADCombined(), classifier, pixels, attribution)
+        ours = Road(noise=0.0).score(trial).value
+        assert abs(ours) > 1e-3
+        assert found == pytest.approx(ours / 2, abs=1e-5)
+
+    def test_its_drop_is_no_share_of_the_probability(
+        self, cams, classifier, pixels, attribution, trial
+    ):
+        theirs = importlib.import_module("pytorch_grad_cam.metrics.cam_mult_image")
+        dropped = self.peers(theirs.DropInConfidence(), classifier, pixels, attribution)
+        rose = self.peers(theirs.IncreaseInConfidence(), classifier, pixels, attribution)
+        ours = AverageDrop().score(trial).value
+        assert dropped == pytest.approx(ours * trial.probability, abs=1e-5)
+        assert rose == AverageIncrease().score(trial).value
+        assert (ours > 0) != (rose > 0)
+
+
+class Mean(nn.Module):
+    def forward(self, inputs):
+        return inputs.mean(dim=2)
+
+
+class Softmax(nn.Module):
+    def forward(self, inputs):
+        return torch.softmax(10 * inputs, dim=1)
+
+
+def first(pictures):
+    """(N, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1)))
 
 
 # ---------------------------------------------------------------------------------------

@@ -59,8 +59,9 @@ def _call(function, pixels, target):
 
 
 def make_trial(pixels, attribution, probabilities=None, *, seed=(0,), target=0, **given):
-    """A trial; `mask` is its own, all else is `Scripted`'s."""
+    """A trial; `mask` and `classes` are its own, all else is `Scripted`'s."""
     mask = given.pop("mask", None)
+    classes = given.pop("classes", 3)
     witness = Scripted(probabilities, **given)
     known = probabilities is not None
     return Trial(
@@ -68,6 +69,7 @@ def make_trial(pixels, attribution, probabilities=None, *, seed=(0,), target=0, 
         raw=attribution,
         attribution=attribution,
         target=target,
+        classes=classes,
         probability=float(witness.probabilities(pixels[None], target)[0]) if known else 0.5,
         seed=seed,
         witness=witness,

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from xai_core.cli import checking, comparing, evaluating, listing, output, planting
+from xai_core.cli import checking, comparing, evaluating, listing, output, planting, randomising
 from xai_core.cli import options as o
 from xai_core.cli.setting import set_up
 from xai_core.cli.shared import (
@@ -65,6 +65,7 @@ def xai(
 
 app.command("compare")(comparing.compare)
 app.command("evaluate")(evaluating.evaluate)
+app.command("randomise")(randomising.randomise)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from xai_core.render.figures import (
     comparison_figure,
     flow_figure,
     histogram_figure,
+    ladder_figure,
     prediction_figure,
 )
 from xai_core.render.maps import (
@@ -41,6 +42,7 @@ __all__ = [
     "flow_figure",
     "heatmap",
     "histogram_figure",
+    "ladder_figure",
     "on_picture",
     "overlay",
     "prediction_figure",

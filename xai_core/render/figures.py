@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import ceil, sqrt
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 from xai_core.errors import UsageError
 from xai_core.histogram import GradientHistogram
 from xai_core.images import display_pixels
+from xai_core.ladder import LadderMap, LadderMaps
 from xai_core.render.maps import (
     DIVERGING,
     PERCENTILE,
@@ -469,3 +471,38 @@ def _escaped(text: str) -> str:
     """Text that Matplotlib can draw as it is: no mathematics, no control characters."""
     drawn = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
     return drawn.replace("$", r"\$")
+
+
+def ladder_figure(ladder: LadderMaps) -> Figure:
+    """Draw a row for each method: the picture, its map, and the map at each rung of a ladder."""
+    rows: list[list[Panel | None]] = []
+    for row in ladder.rows:
+        lost = [*accumulate(len(each.layers) for each in row)]
+        panels = [_rung_panel(each, at, lost[-1]) for each, at in zip(row, lost, strict=True)]
+        rows.append([_picture_panel([row[0].cell], str(row[0].cell.method)), *panels])
+    learnt = [row[0].cell for row in ladder.rows]
+    one = next(cell for cell in learnt if isinstance(cell, Explanation))
+    caption = " · ".join(
+        (
+            ladder.model,
+            one.picture.name,
+            str(one.target),
+            "weights drawn anew from the logits down to the layer that is named, "
+            f"seed {ladder.seed}",
+            "Spearman's correlation with the map at the left",
+            "each map on its own scale, the range of its values below it, colours to the "
+            f"{PERCENTILE}th percentile",
+        )
+    )
+    return _Sheet(rows, caption, None, None).draw()
+
+
+def _rung_panel(at: LadderMap, lost: int, every: int) -> Panel:
+    """One map of a ladder, or in words why there is none."""
+    title = f"{lost} of {every} layers, to\n{at.layers[-1]}" if at.layers else "as it is"
+    if at.reason is not None:
+        return Panel(None, title, at.reason, "no map")
+    assert isinstance(at.cell, Explanation)  # noqa: S101 - a failure has a reason
+    notes = [] if at.similarity is None else [f"Spearman {at.similarity:.2f}"]
+    notes += [" to ".join(map(short_number, at.cell.extent or ()))]
+    return Panel(_thumbnail(overlay(at.cell)), title, " · ".join(notes))

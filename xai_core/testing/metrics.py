@@ -1,4 +1,7 @@
-"""The laws of metrics, on trials whose model reads one patch: no model is run."""
+"""The laws of metrics, on trials whose model reads one patch: no model is run.
+
+What is beside the patch speaks a little against the class, so that it can be too much.
+"""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from xai_core.errors import XaiError
+from xai_core.errors import MetricError, XaiError
 from xai_core.evaluating import scored
 from xai_core.interfaces import Explainer, Metric
 from xai_core.metrics import Other, Rung, Trial, Witness
@@ -22,7 +25,7 @@ _READ = "Metric, on the reference's page of plugins"
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of which one patch is bright, for a model that reads the mean of that patch."""
+    """A picture of which one patch is bright, for a model that tells it from what is beside it."""
 
     name: str
     size: tuple[int, int, int]
@@ -60,9 +63,19 @@ class Scene:
         }
 
     def answers(self, pixels: FloatArray) -> FloatArray:
-        """The mean of the patch over 255, (Q,), of pictures (Q, H, W, C)."""
-        patch = np.asarray(pixels, np.float64)[(slice(None), *self.patch)]
-        found: FloatArray = patch.mean(axis=(1, 2, 3)) / 255
+        """What the patch's mean says for the class and the rest's against it, in 0..1, (Q,)."""
+        places = np.asarray(pixels, np.float64).mean(axis=3) / 255
+        inside = places[(slice(None), *self.patch)]
+        total, patch = places.sum(axis=(1, 2)), inside.sum(axis=(1, 2))
+        rest = (total - patch) / (places[0].size - inside[0].size)
+        found: FloatArray = 0.2 + 0.8 * patch / inside[0].size - 0.2 * rest
+        return found
+
+    @property
+    def complete(self) -> FloatArray:
+        """The mask so high that it sums to what the score gains over black."""
+        both = Answering(self, self.mask).scores(np.stack([0 * self.pixels, self.pixels]), 1)
+        found: FloatArray = self.mask * (np.ptp(both) / self.mask.sum())
         return found
 
     def trial(self, attribution: FloatArray, witness: "Answering | None" = None) -> Trial:
@@ -72,6 +85,7 @@ class Scene:
             raw=attribution.copy(),
             attribution=attribution.copy(),
             target=1,
+            classes=10,
             probability=float(self.answers(self.pixels[None])[0]),
             seed=(7, self.seed),
             witness=witness or Answering(self, attribution),
@@ -90,6 +104,7 @@ class Answering(Witness):
         scene: What is read.
         attribution: The map that is scored.
         again: What the method makes of other pictures; by default that map.
+        elsewise: What it makes for other classes than 1; by default as for that one.
         untaught: What it makes at each rung, by its number; by default that map.
         wide: What it makes in float64; by default that map.
     """
@@ -100,12 +115,14 @@ class Answering(Witness):
         attribution: FloatArray,
         *,
         again: Made | None = None,
+        elsewise: Made | None = None,
         untaught: Callable[[int], FloatArray] | None = None,
         wide: FloatArray | None = None,
     ) -> None:
         self._scene = scene
         self._attribution = attribution
         self._again = again or (lambda pixels: attribution)
+        self._elsewise = elsewise or self._again
         self._untaught = untaught or (lambda number: attribution)
         self._wide = attribution if wide is None else wide
         self.asked = 0
@@ -116,7 +133,7 @@ class Answering(Witness):
         """Of all that either was asked about."""
 
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
-        """The patch's mean for class 1, what is missing to 1 for any other."""
+        """What the patch says for class 1, what is missing to 1 for any other."""
         self.shapes.append(np.shape(pixels))
         self.asked += len(pixels)
         found = self._scene.answers(pixels)
@@ -130,7 +147,8 @@ class Answering(Witness):
         """The method on other pictures."""
         self.shapes.append(np.shape(pixels))
         self.made += len(pixels)
-        made = [self._again(np.asarray(each, np.float64)) for each in pixels]
+        make = self._again if target == 1 else self._elsewise
+        made = [make(np.asarray(each, np.float64)) for each in pixels]
         return np.stack(made) if made else np.zeros((0, *self._scene.size[:2]))
 
     def randomised(self, rungs: int) -> tuple[Rung, ...]:
@@ -167,10 +185,18 @@ def _better_and_worse(family: str, scene: Scene) -> tuple[Trial, Trial] | None:
     """Two trials of which a metric of that family must prefer the first; None where none is known.
 
     The map is the true mask, and the method finds bright pixels; but one thing about the second.
+    For an axiom, the mask is so high that it is complete.
     """
+    if family == "axiom":
+        return scene.trial(scene.complete), scene.trial(2 * scene.complete)
     mask, noise = scene.mask, scene.noise
     good = Answering(
-        scene, mask, again=_bright, untaught=lambda number: np.roll(noise, number), wide=mask
+        scene,
+        mask,
+        again=_bright,
+        elsewise=lambda pixels: noise,
+        untaught=lambda number: np.roll(noise, number),
+        wide=mask,
     )
     draw = np.random.default_rng(scene.seed + 3)
     inverted = Answering(scene, 1 - mask, again=lambda pixels: 1 - _bright(pixels))
@@ -198,6 +224,18 @@ SCENES = (
 )
 
 
+_LARGE = (
+    Scene("a colour picture of 48 x 80", (48, 80, 3), (slice(8, 24), slice(44, 68)), 1),
+    Scene("a grey picture of 36 x 28", (36, 28, 1), (slice(20, 32), slice(4, 16)), 2),
+    Scene("a colour picture of 40 x 32", (40, 32, 3), (slice(0, 12), slice(0, 32)), 3),
+)
+"""The same four times as large."""
+
+_DIRECTED: Mapping[str, tuple[Scene, ...]] = MappingProxyType({"localisation": _LARGE})
+"""Where a direction is tried, by family, if not on `SCENES`: localisation has tolerances in pixels,
+within which all of a small picture lies."""
+
+
 @dataclass
 class Measured:
     """A metric that is being tried."""
@@ -207,11 +245,22 @@ class Measured:
     note: str = ""
 
     def trials(self) -> Iterator[tuple[str, Scene, FloatArray]]:
-        """Every map of every picture, and what to call them."""
+        """Every map of every picture, and what to call them; less those that it may refuse."""
         for scene in SCENES:
             self.used[scene.name] = None
             for what, made in scene.maps().items():
-                yield f"on {scene.name}, {what}", scene, made
+                if np.ptp(made) > 0 or not self._refuses(scene.trial(made)):
+                    yield f"on {scene.name}, {what}", scene, made
+
+    def _refuses(self, trial: Trial) -> bool:
+        """Whether it says in words that there is nothing to score."""
+        try:
+            self.fresh().score(trial)
+        except MetricError:
+            return True
+        except Exception:  # noqa: BLE001 - whoever scores it is told
+            return False
+        return False
 
     def fresh(self) -> Metric:
         """One with the same parameters, which has seen nothing yet."""
@@ -292,7 +341,7 @@ def untouched(measured: Measured) -> Breaches:
 def direction(measured: Measured) -> Breaches:
     """What is better by what the metric's family is about scores better."""
     metric = measured.metric
-    for scene in SCENES:
+    for scene in _DIRECTED.get(metric.family, SCENES):
         both = _better_and_worse(metric.family, scene)
         if both is None:
             continue
@@ -311,13 +360,14 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "faithfulness": "the map of the patch that the model reads",
         "localisation": "the map of the patch that the model reads",
         "robustness": "a method that finds the patch again in other pictures",
-        "randomisation": "a method whose map goes with what the model learnt",
+        "randomisation": "a method whose map goes with the class and what the model learnt",
         "numerical": "a map that is the same in float64",
         "complexity": "the map of one patch",
+        "axiom": "a map that sums to what the score gains over black",
     }
 )
 """What is better, by the family of the metric: the other is the opposite map, noise made anew, the
-same map in any case, another map in float64, a map of everything."""
+same map in any case, another map in float64, a map of everything, twice the map."""
 
 
 def alone(measured: Measured) -> Breaches:
@@ -365,7 +415,8 @@ METRICS = (
     Check(
         "scores",
         "Of every map there is a `Score`, finite and within the bounds: of maps that are 0 "
-        "everywhere, have ties or tiny values, of grey and colour pictures that are not square.",
+        "everywhere, have ties or tiny values, of grey and colour pictures that are not square. "
+        "A map that is the same everywhere may be refused with a `MetricError`.",
         "a division by the map's sum or maximum, which may be 0; three channels taken for granted; "
         "height and width exchanged; bounds that were copied.",
         _READ,
@@ -391,8 +442,10 @@ METRICS = (
         "Where a model reads one patch, what is better by what the metric's family is about scores "
         "better, in the direction that is declared: the map of that patch than its opposite "
         "(faithfulness, localisation), and than a map of everything (complexity); a method that "
-        "finds the patch in other pictures than noise (robustness); one that does not outlive what "
-        "the model learnt (randomisation); one that is the same in float64 (numerical).",
+        "finds the patch in other pictures than noise (robustness); one whose map does not outlive "
+        "what the model learnt, and is another for another class (randomisation); one that is the "
+        "same in float64 (numerical); a map that sums to what the score gains over black than "
+        "twice that map (axiom).",
         "`higher_is_better` the wrong way round, or pixels taken from the lowest value up.",
         _READ,
         direction,

@@ -36,6 +36,15 @@ def test_a_table_for_each_metric(run, noise, tmp_path):
     assert "## insertion(steps=4)" in (tmp_path / "noise.evaluate.md").read_text()
 
 
+def test_a_reference_row_that_cannot_be_scored_is_no_failure(xai, small, noise):
+    """The uniform map has no order, which the metric says."""
+    result = xai("evaluate", noise, "--model", small, "--methods", "saliency", "--metrics",
+                 "random-logit")  # fmt: skip
+    assert result.code == 0, result.out
+    assert "(uniform)" in result.out
+    assert "failed noise.png, uniform, random-logit: the map is 1 everywhere" in result.words
+
+
 def test_everything_for_machines(run, noise, tmp_path):
     document = run(noise, "--json", "--seed", "7", "--out", "t.json").json
     assert document["files"] == {"evaluation": "t.json"}

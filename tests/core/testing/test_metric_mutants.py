@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 
 from xai_core import Metric, Score
-from xai_core.errors import UsageError
+from xai_core.errors import MetricError, UsageError
 from xai_core.metrics import Curve
 from xai_core.testing import ConformanceError, Kit, check_metric
 from xai_core.testing.metrics import METRICS
 from xai_plugins.metrics import METRICS as BUILT_IN
-from xai_plugins.metrics import Deletion, Insertion
+from xai_plugins.metrics import (
+    CascadingRandomisation,
+    Completeness,
+    Deletion,
+    EffectiveArea,
+    Insertion,
+    MuFidelity,
+    RandomLogit,
+    Road,
+    SensitivityN,
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,16 @@ def returns_half_a_curve(self, trial):
     return replace(score, curve=Curve(np.zeros(3), np.zeros(2), "x", "y"))
 
 
+@mutant("scores")
+def refuses_every_map(self, trial):
+    raise MetricError("no")
+
+
+@mutant("scores")
+def fails_on_a_map_of_zeros(self, trial):
+    return Score(Drop().score(trial).value + 0 // int(np.ptp(trial.attribution) > 0))
+
+
 @mutant("repeat")
 def draws_from_numpys_global_state(self, trial):
     return Score(Drop().score(trial).value + 0.01 * np.random.random())  # noqa: NPY002
@@ -170,6 +190,7 @@ def of_family(name):
             attributes = {
                 "family": name,
                 "maps": property(lambda self: 9),
+                "queries": property(lambda self: 2),
                 "bounds": (-1e9, 1e9),
                 "score": lambda self, trial, sign=sign: Score(sign * float(function(trial))),
             }
@@ -210,10 +231,25 @@ def emptiness(trial):
     return (trial.attribution == 0).mean()
 
 
+@of_family("axiom")
+def nearness_of_the_sum(trial):
+    picture, black = trial.scores(np.stack([trial.pixels, 0 * trial.pixels]))
+    return -abs(trial.raw.sum() - (picture - black))
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_metric_of_each_family_conforms(kit, name):
     (metric,) = FAMILIES[name]
     check_metric(metric, kit)
+
+
+def test_a_map_that_is_the_same_everywhere_may_be_refused(kit):
+    def score(self, trial):
+        if np.ptp(trial.attribution) == 0:
+            raise MetricError("a map of one value has no order")
+        return Drop().score(trial)
+
+    check_metric(dataclass(frozen=True)(type("Choosy", (Drop,), {"score": score}))(), kit)
 
 
 def test_no_direction_is_known_of_a_family_of_ones_own(kit):
@@ -241,6 +277,30 @@ def test_every_metric_conforms(kit, metric):
 def test_with_other_parameters_they_conform_as_well(kit, baseline, steps):
     check_metric(Deletion(steps=steps, baseline=baseline), kit)
     check_metric(Insertion(steps=steps, baseline=baseline), kit)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Road(shares=1, noise=0.0),
+        Road(shares=2, noise=0.1),
+        MuFidelity(subsets=40, grid=None, baseline="mean"),
+        MuFidelity(grid=3, share=0.5, baseline="blur"),
+        SensitivityN(sizes=3, grid=4, most=0.5, baseline="mean"),
+        Completeness(baseline="mean"),
+        Completeness(baseline="blur"),
+        EffectiveArea(mass=0.5),
+    ],
+    ids=str,
+)
+def test_metrics_with_other_parameters_conform(kit, metric):
+    check_metric(metric, kit)
+
+
+@pytest.mark.parametrize("similarity", ["spearman-abs", "ssim", "hog"])
+def test_by_other_similarities_they_conform_as_well(kit, similarity):
+    check_metric(CascadingRandomisation(similarity=similarity, rungs=2), kit)
+    check_metric(RandomLogit(similarity=similarity), kit)
 
 
 def test_every_law_has_a_mutant():

@@ -1,0 +1,58 @@
+"""Evaluation: deletion and insertion, of what the forward passes alone would take."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from benchmarks.bench import SWEEP, Bench
+from benchmarks.results import Measurement
+from benchmarks.scenario import PLAIN, Scenario
+from benchmarks.scenarios.core import FIVE, FORWARD
+from benchmarks.settings import Extent
+from benchmarks.timing import Way
+
+GROUP = "evaluation"
+PICTURES = 32
+"""To a pass of questions, and to the forward pass that they are set against."""
+BOTH = "deletion and insertion of five CAMs, a question"
+
+
+def scenarios(extent: Extent) -> Iterator[Scenario]:
+    """One for each model."""
+    for model in extent.query_models:
+        yield Scenario(
+            GROUP,
+            model,
+            f"five CAMs and four reference maps, deletion and insertion at {extent.steps} steps on "
+            f"one picture, by what it asks: of a picture's share of a forward pass of {PICTURES}",
+            partial(measure, model=model, steps=extent.steps),
+            only=PLAIN,
+        )
+
+
+def measure(bench: Bench, model: str, steps: int) -> tuple[Measurement, ...]:
+    """Time a whole evaluation, and the forward pass, in turns."""
+    spec = bench.spec(model)
+    forward = bench.forward(spec, bench.fed(spec, PICTURES))
+    study = bench.study(spec)
+    both = [study.registry.metric(each, steps=steps) for each in ("deletion", "insertion")]
+    (picture,) = bench.pictures(spec, 1)
+
+    def evaluate() -> Any:
+        found = study.evaluate(picture, FIVE, both)
+        for failure in found.failures:
+            raise RuntimeError(failure.message)
+        return found
+
+    found = evaluate()
+    facts = {
+        "asked": sum(each.asked for each in found.measurements),
+        "run": found.queries,
+        "steps": steps,
+    }
+    ways = (
+        Way(FORWARD, forward, share=PICTURES),
+        Way(BOTH, evaluate, FORWARD, found.queries, facts=facts),
+    )
+    # A call is dozens of passes, so that one is warm-up enough.
+    return bench.alternate(ways, SWEEP, warm_ups=1)

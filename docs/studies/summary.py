@@ -1,0 +1,62 @@
+"""A study at a glance: which method is shown to beat maps that know nothing, by which metric."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from xai_core.evaluation import Evaluation, Standing
+
+COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac")
+"""Worse than more than it beats, worse than some, nothing shown, beats one to four."""
+
+
+def verdict(standing: Standing) -> tuple[int, str]:
+    """A colour's place, and what to write: reference rows beaten, and those that are better."""
+    words = [each.word for each in standing.contests]
+    better, worse = words.count("beats"), words.count("does not beat")
+    if standing.value is None:
+        return 2, "failed"
+    if worse:
+        return (1 if better >= worse else 0), f"+{better} −{worse}" if better else f"−{worse}"
+    return (2 + better, f"+{better}") if better else (2, "·")
+
+
+def summarise(found: Evaluation, path: Path) -> None:
+    """Draw methods by metrics: of the four reference rows, how many are beaten, how many better."""
+    rankings = {str(metric): found.ranking(str(metric)) for metric in found.metrics}
+    methods = [row.name for row in found.rows if not row.is_reference]
+    cells = {
+        (each.row.name, metric): verdict(each)
+        for metric, ranking in rankings.items()
+        for each in ranking
+        if not each.row.is_reference
+    }
+    score = {name: sum(cells[name, metric][0] for metric in rankings) for name in methods}
+    methods.sort(key=lambda name: -score[name])
+    places = np.array([[cells[name, metric][0] for metric in rankings] for name in methods])
+    figure = Figure(
+        (2.6 + 0.72 * len(rankings), 2.4 + 0.25 * len(methods)), dpi=110, layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.imshow(places, cmap=ListedColormap(COLOURS), vmin=0, vmax=6, aspect="auto")
+    for row, name in enumerate(methods):
+        for column, metric in enumerate(rankings):
+            place, told = cells[name, metric]
+            ink = "white" if place in (0, 5, 6) else "black"
+            axes.text(column, row, told, ha="center", va="center", fontsize=7, color=ink)
+    axes.set_yticks(range(len(methods)), methods, fontsize=8)
+    axes.set_xticks(range(len(rankings)), rankings, fontsize=8, rotation=45, ha="left")
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xlabel(
+        f"{len(found.pictures)} pictures. +3: shown to beat three of random, centre-gaussian, "
+        "edges and uniform; −1: one of them is shown to be better; ·: nothing shown",
+        fontsize=7,
+    )
+    figure.savefig(path)

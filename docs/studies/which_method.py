@@ -1,0 +1,148 @@
+"""All methods by all metrics, on photographs and where the right answer is known.
+
+    python docs/studies/which_method.py
+
+makes the tables and figures of docs/which-method.md again; it takes an hour or so on two cores,
+and goes on where it was interrupted. `--set synthetic` makes one of the two; `--quick` sees that
+all works.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import synthetic
+from summary import summarise
+
+from xai_core import Study
+from xai_core.progress import Progress
+
+FEW = 200
+"""Pictures that a method may ask about for a map, where metrics ask for it again and again."""
+
+PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "deletion": {"steps": 50},
+        "insertion": {"steps": 50},
+    }
+)
+"""What is not at its default, to come to an end."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One evaluation of the study."""
+
+    name: str
+    study: Study
+    pictures: Sequence[object]
+    masks: Sequence[object] | None
+    is_again: bool
+    """Whether it is about the metrics that ask for maps again, without costly methods."""
+
+    @property
+    def metrics(self) -> list[object]:
+        registry = self.study.registry
+        found = [registry.metric(name, **PARAMETERS.get(name, {})) for name in registry.metrics]
+        wants_mask = {"pointing-game", "relevance-mass", "relevance-rank"}
+        return [
+            each
+            for each in found
+            if (each.maps != 0) == self.is_again and (self.masks or each.name not in wants_mask)
+        ]
+
+    @property
+    def methods(self) -> list[str]:
+        explainers = {
+            name: self.study.registry.explainer(name) for name in self.study.registry.explainers
+        }
+        if not self.is_again:
+            return list(explainers)
+        return [
+            name
+            for name, each in explainers.items()
+            if (each.queries or 0) <= FEW and name not in COSTLY
+        ]
+
+
+COSTLY = ("ablation-cam", "kernel-shap", "occlusion", "score-cam")
+"""Those that ask about more, which they do not know beforehand."""
+
+
+def photographs() -> list[Path]:
+    """Photographs that come with installed packages, of things that ImageNet has a class for."""
+    import matplotlib as mpl
+    import skimage
+    import sklearn
+
+    places = {
+        skimage: ("data", ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png",
+                           "motorcycle_left.png", "rocket.jpg")),
+        sklearn: ("datasets/images", ("china.jpg", "flower.jpg")),
+        mpl: ("mpl-data/sample_data", ("grace_hopper.jpg",)),
+    }  # fmt: skip
+    return [
+        Path(package.__file__).parent / folder / name
+        for package, (folder, names) in places.items()
+        for name in names
+    ]
+
+
+def parts(sets: Sequence[str], quick: bool) -> Iterator[Part]:
+    """The evaluations, one after the other."""
+    if "photographs" in sets:
+        study = Study()
+        found = photographs()[: 2 if quick else None]
+        yield Part("photographs", study, found, None, is_again=False)
+        yield Part("photographs-again", study, found, None, is_again=True)
+    if "synthetic" in sets:
+        model, right = synthetic.train(0, scenes=256 if quick else 2048)
+        print(f"the network gets {right:.1%} of new scenes right")
+        study = Study(model, preprocess="none", labels=synthetic.PATTERNS)
+        scenes = synthetic.draw(4 if quick else 40, 100)
+        pictures, masks = list(scenes.pictures), list(scenes.masks)
+        yield Part("synthetic", study, pictures, masks, is_again=False)
+        yield Part("synthetic-again", study, pictures, masks, is_again=True)
+
+
+def show(part: Part) -> Progress:
+    """A line that is written over."""
+
+    def tell(done: int, total: int, what: str) -> None:
+        print(
+            f"\r{part.name}: {done} of {total}  {what:60.60}", end="", file=sys.stderr, flush=True
+        )
+
+    return tell
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", action="append", choices=("photographs", "synthetic"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for part in parts(given.set or ("photographs", "synthetic"), given.quick):
+        found = part.study.evaluate(
+            part.pictures,
+            part.methods,
+            part.metrics,
+            masks=part.masks,
+            journal=given.out / f"{part.name}.jsonl",
+            progress=show(part),
+        )
+        print(file=sys.stderr)
+        found.save(given.out / f"{part.name}.md")
+        found.save(given.out / f"{part.name}.html")
+        summarise(found, given.out / f"{part.name}.png")
+        if found.is_interrupted:
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
