@@ -13,7 +13,13 @@ from xai_core.backends import check
 if TYPE_CHECKING:
     from xai_core.across_models import compare
     from xai_core.disagreement import Disagreement
-    from xai_core.discovery import explainer, list_adapters, list_explainers, list_metrics
+    from xai_core.discovery import (
+        explainer,
+        list_adapters,
+        list_explainers,
+        list_metrics,
+        metric,
+    )
     from xai_core.errors import XaiError
     from xai_core.evaluation import Evaluation
     from xai_core.evidence import Attribution, Evidence
@@ -66,6 +72,7 @@ _HOMES = {
     "list_adapters": "discovery",
     "list_explainers": "discovery",
     "list_metrics": "discovery",
+    "metric": "discovery",
     "read_picture": "images",
 }
 
@@ -103,6 +110,7 @@ __all__ = [
     "list_adapters",
     "list_explainers",
     "list_metrics",
+    "metric",
     "read_picture",
 ]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xai_core.interfaces import Explainer
+from xai_core.interfaces import Explainer, Metric
 from xai_core.registry import Registry
 
 
@@ -33,3 +33,17 @@ def explainer(name: str, /, **parameters: Any) -> Explainer:
         ParameterError: it has no such parameter, or one that does not take the value.
     """
     return Registry.discover().explainer(name, **parameters)
+
+
+def metric(name: str, /, **parameters: Any) -> Metric:
+    """An installed metric, set up: `metric("deletion", steps=50)`.
+
+    Args:
+        name: What `xai list metrics` calls it.
+        **parameters: Values in place of those it comes with.
+
+    Raises:
+        UnknownNameError: there is none of that name; it says which are near.
+        ParameterError: it has no such parameter, or one that does not take the value.
+    """
+    return Registry.discover().metric(name, **parameters)

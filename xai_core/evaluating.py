@@ -1,26 +1,43 @@
 """Runs metrics on maps, picture by picture: what fails, or is interrupted, loses nothing else."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xai_core import fingerprint
 from xai_core.errors import MetricError, XaiError
-from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
+from xai_core.evaluation import Evaluation, Gauge, Measurement
 from xai_core.images import Picture, as_picture
-from xai_core.interfaces import Metric
+from xai_core.interfaces import Explainer, Metric
+from xai_core.journal import Key, NoJournal
 from xai_core.masks import Mask, MaskLike
 from xai_core.metrics import Score, Trial
 from xai_core.parameters import parameters
-from xai_core.planner import PictureLike, Plan, run_plan, tell_apart, where_it_runs
+from xai_core.planner import PictureLike, Plan, by_rule, run_plan, tell_apart, where_it_runs
 from xai_core.progress import Progress, silent
 from xai_core.references import REFERENCES
 from xai_core.registry import Registry
+from xai_core.resuming import (
+    Column,
+    Line,
+    Used,
+    Wish,
+    every_pair,
+    left_of,
+    look_up,
+    make_lines,
+    open_journal,
+)
 from xai_core.settings import text_of
-from xai_core.types import Explanation, Failure, Target
+from xai_core.targets import Wanted
+from xai_core.types import Comparison, Explanation, Failure, Pass, Target
 from xai_core.typing import FloatArray
 from xai_core.witness import (
     Answers,
@@ -40,14 +57,6 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-6
 """How far beyond its bounds rounding may carry a value."""
-
-
-@dataclass(frozen=True)
-class _Used:
-    """A metric, and what is said of it."""
-
-    metric: Metric
-    gauge: Gauge
 
 
 def describe_metric(metric: Metric, registry: Registry) -> Gauge:
@@ -80,40 +89,46 @@ def run_evaluation(
     masks: Sequence[MaskLike],
     seed: int,
     progress: Progress,
+    path: Path | None = None,
 ) -> Evaluation:
     """Measure every map of the plan, and the reference maps, with every metric.
 
-    There are as many masks as sources, None where there is none.
+    There are as many masks as sources, None where there is none. With a path,
+    what is in the journal there is taken over, and what is measured is added to it.
     """
-    used = [_Used(each, describe_metric(each, study.registry)) for each in metrics]
-    rows = (
-        *(Row(str(m), m.parameters, m.source, is_reference=False) for m in plan.methods),
-        *(Row(name, {}, "xai-core", is_reference=True) for name in REFERENCES),
+    registry = study.registry
+    used = tuple(
+        Used(each, describe_metric(each, registry), fingerprint.of_item(each, registry))
+        for each in metrics
     )
+    lines = make_lines(study, plan)
     names = tell_apart(sources)
     measured: list[Measurement] = []
     notices = _unmasked(names, masks)
+    total = len(lines) * len(used) * len(plan.wanted) * len(sources)
     is_interrupted = False
-    each_picture = len(rows) * len(plan.wanted) * len(used)
-    total = each_picture * len(sources)
-    shared = _Shared(study, plan, used, Gallery(study, sources), Copies(study, seed), masks, seed)
-    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
-        try:
-            tell = partial(_tell, progress, measured, total, name)
-            for each in _measure(shared, number, source, name, tell):
-                # One by one: what is made stays, whatever comes next, and progress counts it.
-                measured.append(each)  # noqa: PERF402
-        except KeyboardInterrupt:
-            is_interrupted = True
-            notices.append(
-                f"interrupted: {number} of {len(sources)} pictures are whole, and what was "
-                "measured of the next is kept"
-            )
-            break
+    with open_journal(study, path, seed, (*lines, *used)) as journal:
+        gallery, copies = Gallery(study, sources), Copies(study, seed)
+        pairs = every_pair(lines, used)
+        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal)
+        for number, (source, name) in enumerate(zip(sources, names, strict=True)):
+            try:
+                tell = partial(_tell, progress, measured, total, name)
+                for each in _measure(shared, number, source, name, tell):
+                    # One by one: what is made stays, whatever comes next, and progress counts it.
+                    measured.append(each)  # noqa: PERF402
+            except KeyboardInterrupt:
+                is_interrupted = True
+                notices.append(
+                    f"interrupted: {number} of {len(sources)} pictures are whole, and what was "
+                    "measured of the next is kept"
+                )
+                break
+        notices += journal.notices()
     progress(len(measured), total, "")
     return Evaluation(
         model=study.name,
-        rows=rows,
+        rows=tuple(each.row for each in lines),
         metrics=tuple(each.gauge for each in used),
         measurements=tuple(measured),
         pictures=tuple(names),
@@ -122,6 +137,8 @@ def run_evaluation(
         notices=tuple(notices),
         is_interrupted=is_interrupted,
         origin=study.origin,
+        score_kind=study.score,
+        layers=tuple(step.path for step in plan.layers),
     )
 
 
@@ -158,25 +175,21 @@ class _Shared:
 
     study: "Study"
     plan: Plan
-    used: Sequence[_Used]
+    pairs: Sequence[tuple[Line, Used]]
     gallery: Gallery
     copies: Copies
     masks: Sequence[MaskLike]
     seed: int
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """What to call each method."""
-        return tuple(map(str, self.plan.methods))
+    journal: NoJournal
 
 
 @dataclass(frozen=True)
 class _Candidate:
     """One map that is to be scored."""
 
-    row: str
     made: Explanation | Failure | FloatArray
     witness: Counting
+    pass_seconds: float = 0.0
 
 
 def _measure(
@@ -186,50 +199,97 @@ def _measure(
     name: str,
     tell: Callable[[str, int], None],
 ) -> Iterator[Measurement]:
-    """Every score of one picture."""
-    study, plan = shared.study, shared.plan
+    """Every score of one picture: those of the journal, and what is measured now."""
+    study, journal = shared.study, shared.journal
     tell("the maps", 0)
     try:
         picture = replace(as_picture(source), name=name)
-        cells = run_plan(study, plan, [picture], 1, silent).cells
+        mask = _mask(study, shared.masks[number], picture)
+        columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
+        part = left_of(shared.plan, columns)
+        made = run_plan(study, part, [picture], 1, silent) if part.explainers else Comparison(())
     except XaiError as error:
         yield from _nothing(shared, name, error)
         return
     pixels = sealed(study.input.fitted([picture])[0][0])
-    mask = _mask(study, shared.masks[number], picture)
     seeds = (shared.seed, int(picture.sha256[:16], 16))
     running = [""]
     answers = Answers(study, lambda count: tell(running[0], count))
-    maps = Maps(study, shared.copies, plan.explainers, shared.rows)
-    for first in range(0, len(cells), len(plan.explainers)):
-        of_target = cells[first : first + len(plan.explainers)]
-        target = of_target[0].target
+    rows = tuple(map(str, part.methods))
+    maps = Maps(study, shared.copies, part.explainers, rows)
+    shares = [_share(each, made.passes, len(part.wanted)) for each in part.explainers]
+    cells = iter(made.cells)
+    for column in columns:
+        if not column.missing:
+            yield from (each.known for each in column.wishes if each.known)
+            continue
+        mine = list(islice(cells, len(rows)))
+        target = mine[0].target if mine else column.target
         seen = Seen(study, pixels, number, target.index, seeds, answers, shared.gallery, mask)
-        knowing_nothing = [ReferenceWitness(seen, row, shared.copies) for row in REFERENCES]
-        candidates = [
-            *(
-                _Candidate(row, cell, MethodWitness(seen, maps, row))
-                for row, cell in zip(shared.rows, of_target, strict=True)
+        candidates = {
+            row: _Candidate(cell, MethodWitness(seen, maps, row), share)
+            for row, cell, share in zip(rows, mine, shares, strict=True)
+        }
+        for row in REFERENCES:
+            witness = ReferenceWitness(seen, row, shared.copies)
+            candidates[row] = _Candidate(witness.make(pixels), witness)
+        for wish in column.wishes:
+            if wish.known is not None:
+                yield wish.known
+                continue
+            candidate = candidates[wish.line.row.name]
+            running[0] = f"{wish.used.gauge} of {wish.line.row.name}"
+            tell(running[0], answers.run)
+            met = candidate.witness.met
+            measured = _one(study, seen, picture.name, target, wish, candidate)
+            key = Key(picture.sha256, _sha256(mask), target.index, wish.line.key, wish.used.key)
+            others = shared.gallery.sha256 if candidate.witness.met > met else None
+            journal.add(key, column.wanted.code, others, measured)
+            yield measured
+
+
+def _column(
+    shared: _Shared, picture: Picture, mask: Mask | XaiError | None, wanted: Wanted
+) -> Column:
+    """What the journal has of one picture and class."""
+    index = wanted.code
+    if index < 0:
+        known = shared.journal.target(picture.sha256, index)
+        index = index if known is None else known
+    label = shared.study.classes.label(index) if index >= 0 else None
+    target = Target(index, label, wanted.asked)
+    found = (
+        (
+            line,
+            used,
+            shared.journal.find(
+                Key(picture.sha256, _sha256(mask), target.index, line.key, used.key),
+                lambda: shared.gallery.sha256,
             ),
-            *(_Candidate(each.row, each.make(pixels), each) for each in knowing_nothing),
-        ]
-        for candidate in candidates:
-            for each in shared.used:
-                running[0] = f"{each.gauge} of {candidate.row}"
-                tell(running[0], answers.run)
-                yield _one(shared, each, seen, picture.name, target, candidate)
+        )
+        for line, used in shared.pairs
+    )
+    return look_up(picture, target, wanted, found)
+
+
+def _sha256(mask: Mask | XaiError | None) -> str | None:
+    """Of the mask as metrics see it; None where they see none."""
+    if mask is None or isinstance(mask, XaiError):
+        return None
+    return hashlib.sha256(f"{mask.shape}".encode() + mask.tobytes()).hexdigest()
+
+
+def _share(explainer: Explainer, passes: Sequence[Pass], targets: int) -> float:
+    """The seconds of the passes that a method reads, by class: it shares them with others."""
+    rules = {rule.value for rule in by_rule(explainer)}
+    return sum(each.seconds for each in passes if each.rule in rules) / targets
 
 
 def _one(
-    shared: _Shared,
-    used: _Used,
-    seen: Seen,
-    picture: str,
-    target: Target,
-    candidate: _Candidate,
+    study: "Study", seen: Seen, picture: str, target: Target, wish: Wish, candidate: _Candidate
 ) -> Measurement:
     """One metric on one map."""
-    answers, made, witness = seen.answers, candidate.made, candidate.witness
+    used, answers, made, witness = wish.used, seen.answers, candidate.made, candidate.witness
     started, asked, run, maps = time.perf_counter(), answers.asked, answers.run, witness.made
     outcome: Score | XaiError
     try:
@@ -241,7 +301,7 @@ def _one(
             raw=sealed(raw),
             attribution=at_input(raw, seen.pixels.shape[:2]),
             target=seen.target,
-            classes=shared.study.classes.count,
+            classes=study.classes.count,
             probability=float(answers.probabilities(seen.pixels[None], seen.target)[0]),
             seed=seen.seed,
             witness=witness,
@@ -255,7 +315,7 @@ def _one(
     return Measurement(
         picture=picture,
         target=target,
-        row=candidate.row,
+        row=wish.line.row.name,
         metric=str(used.gauge),
         outcome=outcome,
         asked=answers.asked - asked,
@@ -265,6 +325,7 @@ def _one(
         maps=witness.made - maps,
         map_queries=int(explanation.facts.get("queries", 0)) if explanation else 0,
         map_seconds=explanation.seconds if explanation else 0.0,
+        pass_seconds=candidate.pass_seconds if explanation else 0.0,
     )
 
 
@@ -302,7 +363,10 @@ def scored(metric: Metric, source: str, trial: Trial) -> Score:
 def _nothing(shared: _Shared, name: str, error: XaiError) -> Iterator[Measurement]:
     """A failure in the place of every score of a picture."""
     for wanted in shared.plan.wanted:
-        for row in (*shared.rows, *REFERENCES):
-            for each in shared.used:
-                target = Target(wanted.code, None, wanted.asked)
-                yield Measurement(name, target, row, str(each.gauge), error, 0, 0, 0.0, ())
+        target = Target(wanted.code, None, wanted.asked)
+        for line, used in shared.pairs:
+            row, metric = line.row.name, str(used.gauge)
+            failed = Measurement(name, target, row, metric, error, 0, 0, 0.0, ())
+            key = Key(None, None, wanted.code, line.key, used.key)
+            shared.journal.add(key, wanted.code, None, failed)
+            yield failed

@@ -91,9 +91,9 @@ class Plan:
         for explainer in self.explainers:
             if self.no_layer and explainer.needs & Needs.LAYER:
                 continue
-            for rule, share in _by_rule(explainer).items():
+            for rule, share in by_rule(explainer).items():
                 needs[rule] = needs.get(rule, Needs.NOTHING) | share
-                at = [step for at in self._at(explainer) for step in at if share & Needs.LAYER]
+                at = [step for at in self.at(explainer) for step in at if share & Needs.LAYER]
                 layers.setdefault(rule, set()).update(step.path for step in at)
         every = {step.path: step for step in (*self.layers, *self.stages)}
         order = sorted(every.values(), key=lambda step: step.outputs)
@@ -106,10 +106,10 @@ class Plan:
         """Every map of one picture."""
         for column, wanted in enumerate(self.wanted):
             for explainer, method in zip(self.explainers, self.methods, strict=True):
-                for at in self._at(explainer):
+                for at in self.at(explainer):
                     yield Job(column, wanted, explainer, method, at)
 
-    def _at(self, explainer: Explainer) -> Iterator[tuple[Step, ...]]:
+    def at(self, explainer: Explainer) -> Iterator[tuple[Step, ...]]:
         """The layers of each map of a method: none, one, or several at once."""
         if self.no_layer or not explainer.needs & Needs.LAYER:
             yield ()
@@ -119,7 +119,7 @@ class Plan:
             yield from ((layer,) for layer in self.layers)
 
 
-def _by_rule(explainer: Explainer) -> Mapping[Rule, Needs]:
+def by_rule(explainer: Explainer) -> Mapping[Rule, Needs]:
     """What is read under each rule: gradients by the activations are always plain."""
     by_input = explainer.needs & Needs.INPUT_GRADIENTS
     rest = explainer.needs & ~by_input
@@ -480,7 +480,7 @@ def _traced(study: "Study", plan: Plan, batch: Batch, read: Readings) -> Mapping
     """By the number of its job, what explainers made that can be run together as one program."""
     together: dict[tuple[int, tuple[Rule, ...]], list[tuple[int, Task]]] = {}
     for number, job in enumerate(plan.jobs()):
-        explainer, rules = job.explainer, tuple(_by_rule(job.explainer))
+        explainer, rules = job.explainer, tuple(by_rule(job.explainer))
         has_all = all(isinstance(read.by_rule.get(rule), Reading) for rule in rules)
         if explainer.traceable and has_all and not explainer.needs & Needs.ASKS:
             together.setdefault((job.column, rules), []).append((number, job.task))
@@ -522,14 +522,14 @@ def _explain(
     def make() -> Attribution:
         if traced is not None:
             return traced.attribution
-        found = _found(batch, read, tuple(_by_rule(explainer)), column)
+        found = _found(batch, read, tuple(by_rule(explainer)), column)
         real = found.first(len(batch.pictures))
         return explained(explainer, job.task.evidence(real, batch.pixels, queries))
 
     try:
         if read.no_layer and explainer.needs & Needs.LAYER:
             raise read.no_layer
-        readings = [read.under(rule) for rule in _by_rule(explainer)]
+        readings = [read.under(rule) for rule in by_rule(explainer)]
         made = on_host(explainer, method.source, make, len(batch.pictures))
     except XaiError as error:
         return [

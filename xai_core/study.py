@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias
 
@@ -280,6 +281,7 @@ class Study:
         *,
         masks: MaskLike | Sequence[MaskLike] = None,
         seed: int = 0,
+        journal: "str | os.PathLike[str] | None" = None,
         progress: Progress = silent,
     ) -> Evaluation:
         """Measure the maps of every method, and rank the methods.
@@ -301,10 +303,14 @@ class Study:
                 with colours or a palette all but black. It is cut and resampled as the picture
                 is. What is wrong with one leaves its reason in place of the scores that need it.
             seed: Of all that is drawn at random here: ties, the random map, resamples.
+            journal: A file that every measurement is added to as it is made. What is in it of
+                the same model, as it is fed and run here, method, metric, picture, class and seed
+                is taken over, and not measured again; what failed is tried again.
             progress: Told what runs and how much is done.
 
         Raises:
-            XaiError: what was asked for does not fit the model; nothing was run.
+            XaiError: what was asked for does not fit the model, or the file is no journal;
+                nothing was run.
         """
         used = [self._metric(each) for each in _listed("metrics", metrics)]
         plan = self._plan(methods, self._wanted(targets, None, None), ())
@@ -312,7 +318,8 @@ class Study:
         _told_apart("metrics", [str(describe_metric(each, self.registry)) for each in used])
         sources = _listed("pictures", pictures)
         given = _masks(masks, len(sources))
-        return run_evaluation(self, plan, used, sources, given, _checked_seed(seed), progress)
+        path = None if journal is None else Path(journal)
+        return run_evaluation(self, plan, used, sources, given, _checked_seed(seed), progress, path)
 
     def in_float64(self) -> "Study":
         """A study of a copy of the model, on the same weights, where all is computed in float64.

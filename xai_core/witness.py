@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -100,7 +101,7 @@ class Gallery:
     ) -> tuple[Other, ...]:
         """See `Trial.others`, for the picture of that number."""
         found: dict[int, Other] = {}
-        for place in np.random.default_rng((*seed, 2)).permutation(len(self.sources)).tolist():
+        for place in np.random.default_rng((*seed, 2)).permutation(self._readable).tolist():
             if len(found) == count:
                 break
             other = None if place == number else self._read(place)
@@ -112,6 +113,25 @@ class Gallery:
                 f"has {len(found)}; expected more pictures, of more classes"
             )
         return tuple(found.values())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the pictures, in whatever order."""
+        hashes = (self._hashes[place] for place in self._readable)
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+    @cached_property
+    def _readable(self) -> list[int]:
+        """The places of the pictures that can be read, in an order that is not that of asking."""
+        return sorted(self._hashes, key=lambda place: (self._hashes[place], place))
+
+    @cached_property
+    def _hashes(self) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for place, source in enumerate(self.sources):
+            with suppress(PictureError):
+                found[place] = as_picture(source).sha256
+        return found
 
     @cached_property
     def _read(self) -> Callable[[int], Other | None]:
@@ -251,6 +271,8 @@ class Counting(Witness):
         self._seen = seen
         self.made = 0
         """Maps that were asked for."""
+        self.met = 0
+        """Other pictures that were asked for."""
 
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.probabilities`."""
@@ -262,6 +284,7 @@ class Counting(Witness):
 
     def others(self, count: int) -> tuple[Other, ...]:
         """See `Trial.others`."""
+        self.met += count
         seen = self._seen
         return seen.gallery.others(seen.number, seen.target, count, seen.seed)
 

@@ -14,5 +14,10 @@ for metric in evaluation.metrics:
     print(f"{metric}: {metric.better} is better")
     for place in evaluation.ranking(str(metric)):
         print(f"  {place.row.name:16} {place.value.mean:.3f}  {place.words}")
+for pair in evaluation.agreement():
+    print(f"{pair.one} and {pair.other}: {pair.words}")
+for price in evaluation.prices()[:2]:
+    print(f"{price.row.name}: {price.passes}, {price.queries:.0f} queries")
 evaluation.save("evaluate.png")
+evaluation.save("evaluate.html")
 evaluation.save("evaluate.md")

@@ -443,7 +443,8 @@ def test_everything_is_in_the_json(made, tmp_path):
     one = document["measurements"][0]
     assert set(one) == {
         *("picture", "target", "row", "metric", "asked", "queries", "seconds", "seed"),
-        *("maps", "map_queries", "map_seconds", "value", "facts", "curve", "error"),
+        *("maps", "map_queries", "map_seconds", "pass_seconds"),
+        *("value", "facts", "curve", "error"),
     }
     assert one["seed"][0] == 5
     assert len(one["curve"]["x"]) == 21

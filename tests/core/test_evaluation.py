@@ -4,8 +4,9 @@ import pytest
 
 from xai_core.bootstrap import Interval
 from xai_core.errors import PictureError
-from xai_core.evaluation import Contest, Evaluation, Gauge, Measurement, Row, Standing
+from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
 from xai_core.metrics import Score
+from xai_core.ranking import Contest, Standing
 from xai_core.types import Target
 
 CASES = [

@@ -76,8 +76,17 @@ def evaluate(
         typer.Option(
             "--out",
             metavar="FILE",
-            help=".md: the tables; .json: everything; .png: the curves. By default "
-            "PICTURE.evaluate.md, here.",
+            help=".html: the page; .md: the tables; .json: everything; .png: the curves. By "
+            "default PICTURE.evaluate.md, here.",
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="A .jsonl file that every measurement is added to as it is made; what is in it "
+            "is not measured again.",
         ),
     ] = None,
     json: o.Json = False,
@@ -89,11 +98,15 @@ def evaluate(
 
     From 6 pictures on, differences can be shown. What fails is told, the rest is measured all
     the same, and the exit code is 1; interrupted, what was measured until then is written.
+    With --journal, whatever ends it, the same command goes on where it was.
     """
     names = o.parse_methods(methods)
     measures = o.parse_names("--metrics", metrics, o.DEFAULT_METRICS)
     settings = o.parse_settings(set_)
-    path = destination(out or f"{Path(pictures[0]).stem}.evaluate.md", (".md", ".json", ".png"))
+    path = destination(
+        out or f"{Path(pictures[0]).stem}.evaluate.md", (".html", ".md", ".json", ".png")
+    )
+    kept = None if journal is None else destination(journal, (".jsonl",), "--journal")
     where = masks_of(pictures, masks, boxes)
     protect([*pictures, *(str(each) for each in where or () if isinstance(each, Path))], path)
     registry = listing.discover()
@@ -120,6 +133,7 @@ def evaluate(
             target or [None],
             masks=where,
             seed=seed,
+            journal=kept,
             progress=tell,
         )
     if found.measurements and len(found.failures) < len(found.measurements):
@@ -143,7 +157,7 @@ def evaluate(
 
 def _show(found: "Evaluation") -> None:
     """A table for each metric, and what there is to say against them."""
-    from xai_core.evaluation import HEADER, table_rows
+    from xai_core.tables import AGREEMENT, COST, HEADER, agreement_rows, cost_rows, table_rows
 
     for metric in found.metrics:
         output.say(f"{metric}: {metric.summary}; {metric.better} is better", "bold")
@@ -151,6 +165,16 @@ def _show(found: "Evaluation") -> None:
         best = [number for number, each in enumerate(ranking) if each.beats_all]
         output.show_table(HEADER, table_rows(ranking), numbers=("mean",), bold=best)
         output.say("")
+    agreement = found.agreement()
+    if agreement:
+        output.say("whether the metrics agree: Spearman's rho of the means, better is up", "bold")
+        output.show_table(AGREEMENT, agreement_rows(agreement), numbers=("rows", "pictures"))
+        output.say("")
+    output.say("what a map takes", "bold")
+    # What each metric makes of it is in the files.
+    costs = (row[: len(COST)] for row in cost_rows(found))
+    output.show_table(COST, costs, numbers=("seconds a map", "queries"))
+    output.say("")
     output.show_facts(
         [
             ("pictures", len(found.pictures)),

@@ -21,9 +21,11 @@ def rows(registry: "Registry") -> list[Row]:
     return [
         {
             "name": name,
+            "family": entry.item.family,
             "higher_is_better": entry.item.higher_is_better,
             "range": list(entry.item.bounds),
             "queries": entry.item.queries,
+            "maps": entry.item.maps,
             "parameters": [
                 {"name": each.name, "default": text_of(each.value), "expected": each.expected}
                 for each in parameters(entry.item)
@@ -36,22 +38,24 @@ def rows(registry: "Registry") -> list[Row]:
 
 
 def show(found: Sequence[Row]) -> None:
-    """The metrics as a table."""
+    """The metrics as a table, those of a family together."""
     output.show_table(
-        ("name", "better", "range", "queries", "parameters", "source", "summary"),
+        ("family", "name", "better", "range", "queries", "maps", "parameters", "source", "summary"),
         (
             (
+                row["family"],
                 row["name"],
                 _better(row),
                 _range(row),
-                output.cell(row["queries"]),
+                _most(row["queries"]),
+                _most(row["maps"]),
                 " ".join(f"{each['name']}={each['default']}" for each in row["parameters"]),
                 row["source"],
                 row["summary"],
             )
-            for row in found
+            for row in sorted(found, key=lambda row: (row["family"], row["name"]))
         ),
-        numbers=("queries",),
+        numbers=("queries", "maps"),
     )
 
 
@@ -63,9 +67,11 @@ def show_one(row: Row, metric: "Metric") -> None:
     output.say("")
     output.show_facts(
         [
+            ("family", row["family"]),
             ("better", _better(row)),
             ("range", _range(row)),
             ("queries", output.cell(row["queries"]) or "depends on the picture"),
+            ("maps", output.cell(row["maps"]) or "depends on the model or the picture"),
             ("source", row["source"]),
         ]
     )
@@ -75,6 +81,11 @@ def show_one(row: Row, metric: "Metric") -> None:
             ("parameter", "default", "expected"),
             ((each["name"], each["default"], each["expected"]) for each in row["parameters"]),
         )
+
+
+def _most(count: int | None) -> str:
+    """How many at most, for each map."""
+    return "some" if count is None else f"{count:,}"
 
 
 def _better(row: Row) -> str:

@@ -27,6 +27,7 @@ from xai_core.render.maps import (
     resize,
     scales,
 )
+from xai_core.render.pareto import pareto_figure
 
 __all__ = [
     "DIVERGING",
@@ -45,6 +46,7 @@ __all__ = [
     "ladder_figure",
     "on_picture",
     "overlay",
+    "pareto_figure",
     "prediction_figure",
     "resize",
     "scales",

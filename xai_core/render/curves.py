@@ -9,8 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from xai_core.errors import UsageError
-from xai_core.evaluation import Evaluation, Gauge, Standing
+from xai_core.evaluation import Evaluation, Gauge
 from xai_core.metrics import Curve
+from xai_core.ranking import Standing
 from xai_core.typing import FloatArray
 
 _SIZE, _SMALL = 8.5, 7.0
@@ -29,7 +30,7 @@ def curves_figure(evaluation: Evaluation) -> Figure:
     drawn = [
         (gauge, curves)
         for gauge in evaluation.metrics
-        if (curves := _curves(evaluation, str(gauge)))
+        if (curves := curves_of(evaluation, str(gauge)))
     ]
     if not drawn:
         raise UsageError(
@@ -60,7 +61,7 @@ def _draw(axes: Any, evaluation: Evaluation, gauge: Gauge, curves: dict[str, lis
         name = standing.row.name
         if name not in curves:
             continue
-        x, y = _mean(curves[name])
+        x, y = mean_curve(curves[name])
         if standing.row.is_reference:
             dashes = _DASHES[references.index(name) % len(_DASHES)]
             style = {"color": "0.45", "linestyle": dashes, "linewidth": 1.1, "zorder": 1}
@@ -84,7 +85,8 @@ def _label(standing: Standing) -> str:
     return f"{standing.row.name}{mean}".replace("$", r"\$")
 
 
-def _curves(evaluation: Evaluation, metric: str) -> dict[str, list[Curve]]:
+def curves_of(evaluation: Evaluation, metric: str) -> dict[str, list[Curve]]:
+    """By row, the curves of every picture and class."""
     found: dict[str, list[Curve]] = {}
     for row, curve in _each(evaluation, metric):
         found.setdefault(row, []).append(curve)
@@ -97,7 +99,7 @@ def _each(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Curve]]:
             yield each.row, each.score.curve
 
 
-def _mean(curves: list[Curve]) -> tuple[FloatArray, FloatArray]:
+def mean_curve(curves: list[Curve]) -> tuple[FloatArray, FloatArray]:
     """Over curves whose x may differ: at those of the first."""
     x = curves[0].x
     y: FloatArray = np.mean([np.interp(x, each.x, each.y) for each in curves], axis=0)

@@ -1,15 +1,19 @@
-"""A comparison as one HTML file that opens from disk, without a network.
+"""A comparison, or an evaluation, as one HTML file that opens from disk, without a network.
 
-The page is made with Jinja2 from `templates/`; its data is one block of JSON, and its
-content security policy lets nothing run but its own script.
+The pages are made with Jinja2 from `templates/`. That of a comparison has its data in one block
+of JSON, and its content security policy lets nothing run but its own script; that of an evaluation
+has no script, and none may run.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xai_core.report.notebook import as_html, as_png
 from xai_core.types import Comparison
 
-__all__ = ["as_html", "as_png", "write_report"]
+if TYPE_CHECKING:
+    from xai_core.evaluation import Evaluation
+
+__all__ = ["as_html", "as_png", "write_evaluation", "write_report"]
 
 
 def write_report(comparison: Comparison, **drawing: Any) -> bytes:
@@ -26,3 +30,10 @@ def write_report(comparison: Comparison, **drawing: Any) -> bytes:
     from xai_core.report.page import render_page
 
     return render_page(collect(comparison, **drawing)).encode()
+
+
+def write_evaluation(evaluation: "Evaluation") -> bytes:
+    """The page of an evaluation."""
+    from xai_core.report.evaluation import render_evaluation
+
+    return render_evaluation(evaluation).encode()

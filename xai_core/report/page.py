@@ -24,16 +24,16 @@ _OPEN = 6
 
 def render_page(report: Report) -> str:
     """The whole page as text."""
-    style, script = _joined(_STYLES), _joined(_SCRIPTS)
+    style, script = joined(_STYLES), joined(_SCRIPTS)
     axes = report.axes
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             policy=policy(style, script),
-            style=_raw(style),
-            script=_raw(script),
-            payload=_raw(to_json(report.payload())),
+            style=raw(style),
+            script=raw(script),
+            payload=raw(to_json(report.payload())),
             report=report,
             axes=axes,
             titles=axes.picture_titles,
@@ -45,14 +45,14 @@ def render_page(report: Report) -> str:
     )
 
 
-def policy(style: str, script: str) -> str:
-    """The content security policy: pictures inside the page, this style and this script."""
+def policy(style: str, script: str | None) -> str:
+    """The content security policy: pictures inside the page, this style, this script or none."""
     return "; ".join(
         (
             "default-src 'none'",
             "img-src data:",
             f"style-src '{_hash(style)}'",
-            f"script-src '{_hash(script)}'",
+            "script-src 'none'" if script is None else f"script-src '{_hash(script)}'",
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",
@@ -66,13 +66,15 @@ def _hash(content: str) -> str:
 
 
 @cache
-def _joined(names: tuple[str, ...]) -> str:
+def joined(names: tuple[str, ...]) -> str:
+    """Files of the templates, one behind the other."""
     folder = resources.files("xai_core.report") / "templates"
     return "\n" + "\n".join((folder / name).read_text("utf-8") for name in names)
 
 
 @cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """What makes pages: whatever is put in is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -92,7 +94,7 @@ def _environment() -> "Environment":
         fixed3=partial(_fixed, digits=3),
         plot=placing_plot,
         sentence=_sentence,
-        counted=_counted,
+        counted=counted,
     )
     return environment
 
@@ -101,7 +103,8 @@ def _shown(value: Any) -> Any:
     return value if hasattr(value, "__html__") else plain(value)
 
 
-def _raw(text: str) -> Any:
+def raw(text: str) -> Any:
+    """Text that is not escaped: the project's own."""
     from markupsafe import Markup
 
     return Markup(text)  # noqa: S704  # the project's own files, and JSON that is escaped
@@ -124,7 +127,8 @@ def _fixed(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _counted(count: int, word: str) -> str:
+def counted(count: int, word: str) -> str:
+    """`1 map`, `2 maps`, `2 classes`."""
     plural = "es" if word.endswith("s") else "s"
     return f"{count} {word}{'' if count == 1 else plural}"
 
@@ -139,4 +143,4 @@ def _counts(report: Report) -> list[str]:
         (len(axes.layers), "layer"),
         (len(report.maps), "map"),
     )
-    return [_counted(*each) for each in counts if each[0]]
+    return [counted(*each) for each in counts if each[0]]

@@ -11,7 +11,7 @@ from xai_core.report.text import plain
 from xai_core.settings import text_of
 from xai_core.types import LAYERS_TOGETHER, Comparison, Method, Target
 
-_IN_MEMORY = "in memory"
+IN_MEMORY = "in memory"
 
 
 def recipe(report: Report) -> str:
@@ -25,26 +25,26 @@ def recipe(report: Report) -> str:
     kinds = {cell.model: cell.score_kind for cell in comparison}
     several = len(axes.models) > 1
     studies = [
-        _study(model, origins.get(model), kinds.get(model), layers[model] if several else [])
+        study_call(model, origins.get(model), kinds.get(model), layers[model] if several else [])
         for model in axes.models
     ]
     asked = [
-        ("pictures", _list([_quoted(_name(each)) for each in axes.pictures])),
+        ("pictures", listed([quoted(_name(each)) for each in axes.pictures])),
         *([("models", "studies")] if several else []),
-        ("methods", _list([_method(each) for each in axes.methods if ":" not in each.name])),
+        ("methods", listed([_method(each) for each in axes.methods if ":" not in each.name])),
         *_targets(list(dict.fromkeys(cell.target for cell in comparison.cells))),
-        *([] if several else [("layers", _list(list(map(_quoted, layers[axes.models[0]]))))]),
+        *([] if several else [("layers", listed(list(map(quoted, layers[axes.models[0]]))))]),
         *_trust(comparison),
     ]
     lines = ["import xai_core as xai", ""]
     lines += [
-        f"# {_quoted(each.name)}, of {_comment(each.source)}, ran with "
-        + ", ".join(f"{name}={_comment(value)}" for name, value in each.parameters.items())
+        f"# {quoted(each.name)}, of {comment(each.source)}, ran with "
+        + ", ".join(f"{name}={comment(value)}" for name, value in each.parameters.items())
         for each in axes.methods
         if each.parameters
     ]
     lines += [
-        f"# {_quoted(each.name)} is the difference that study.expect(...) gives"
+        f"# {quoted(each.name)} is the difference that study.expect(...) gives"
         for each in axes.methods
         if ":" in each.name
     ]
@@ -81,10 +81,10 @@ def _command(
     asked = list(dict.fromkeys(cell.target.asked for cell in report.comparison.cells))
     if (
         origin is None
-        or origin["model_source"] == _IN_MEMORY
+        or origin["model_source"] == IN_MEMORY
         or origin["labels"] is not None
         or origin["preprocessing"] not in SCHEMES
-        or any(":" in each.name or not _is_installed(each) for each in axes.methods)
+        or any(":" in each.name or not is_installed(each.source) for each in axes.methods)
         or ("predicted" in asked and len(asked) > 1)
     ):
         return None
@@ -152,24 +152,25 @@ def _layers(paths: Sequence[str]) -> list[str]:
     return together[0] if set(together[0]) == set(alone or together[0]) else []
 
 
-def _is_installed(method: Method) -> bool:
-    """Whether a plugin offers it, so that it can be had by its name."""
-    return not method.source.startswith("module ")
+def is_installed(source: str) -> bool:
+    """Whether a plugin offers what comes from there, so that it can be had by its name."""
+    return not source.startswith("module ")
 
 
 def _method(method: Method) -> str:
     """What makes it again: its name, or with parameters that are changed, a call."""
-    if not method.changed or not _is_installed(method):
-        return _quoted(method.name)
-    given = ", ".join(f"{name}={_quoted(value)}" for name, value in method.changed.items())
-    return f"xai.explainer({_quoted(method.name)}, {given})"
+    if not method.changed or not is_installed(method.source):
+        return quoted(method.name)
+    given = ", ".join(f"{name}={quoted(value)}" for name, value in method.changed.items())
+    return f"xai.explainer({quoted(method.name)}, {given})"
 
 
-def _study(
+def study_call(
     model: str, origin: Mapping[str, Any] | None, kind: str | None, layers: Sequence[str]
 ) -> str:
+    """What makes the study."""
     if origin is None:
-        return f"xai.Study({_quoted(model)})"  # it could not be loaded
+        return f"xai.Study({quoted(model)})"  # it could not be loaded
     source = str(origin["model_source"])
     family = source == origin["adapter"]
     options = {
@@ -185,9 +186,9 @@ def _study(
     if family and options["preprocess"] is ...:
         options["preprocess"] = None
     # A model that was in memory has a name and no place to load it from.
-    given = ["your_model" if source == _IN_MEMORY else _quoted(source)]
+    given = ["your_model" if source == IN_MEMORY else quoted(source)]
     given += [
-        f"{name}={'your_function' if value is ... else _quoted(value)}"
+        f"{name}={'your_function' if value is ... else quoted(value)}"
         for name, value in options.items()
         if value is not None
     ]
@@ -207,7 +208,7 @@ def _targets(targets: Sequence[Target]) -> list[tuple[str, str]]:
     ranks = _ranks(asked)
     if ranks:
         return [(ranks[0].removeprefix("--"), ranks[1])]
-    return [("targets", _list([_target(each) for each in asked]))]
+    return [("targets", listed([target_given(each) for each in asked]))]
 
 
 def _ranks(asked: Sequence[str]) -> tuple[str, str] | None:
@@ -219,22 +220,24 @@ def _ranks(asked: Sequence[str]) -> tuple[str, str] | None:
     return "--top" if upwards else "--bottom", str(len(ranks))
 
 
-def _target(asked: str) -> str:
+def target_given(asked: str) -> str:
+    """What asks for a class."""
     if asked == "predicted":
         return "None"
-    return asked if asked.isdecimal() and asked.isascii() else _quoted(asked)
+    return asked if asked.isdecimal() and asked.isascii() else quoted(asked)
 
 
 def _name(picture: Any) -> str:
     return picture if isinstance(picture, str) else str(picture.name)
 
 
-def _list(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """A list, on lines of its own where it is long."""
     line = f"[{', '.join(items)}]"
     return line if len(line) <= 80 else "[\n" + "".join(f"        {i},\n" for i in items) + "    ]"
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
     """A literal in ASCII: what cannot be seen cannot mislead."""
     if not isinstance(value, str):
         return repr(value)
@@ -242,5 +245,6 @@ def _quoted(value: object) -> str:
     return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text
 
 
-def _comment(value: object) -> str:
+def comment(value: object) -> str:
+    """Text of anyone's on one line of a comment."""
     return plain(value).replace("\n", " ")

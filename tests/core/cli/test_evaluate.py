@@ -29,8 +29,9 @@ def test_a_table_for_each_metric(run, noise, tmp_path):
     assert lines[0].endswith("lower is better")
     header = "row mean 95 % interval pictures against the reference rows against the next row"
     assert " ".join(lines[1].split()) == header
+    rankings = lines[: lines.index("what a map takes")]
     for row in ("saliency", "grad-cam", "(random)", "(centre-gaussian)", "(edges)", "(uniform)"):
-        assert sum(line.startswith(row) for line in lines) == 2
+        assert sum(line.startswith(row) for line in rankings) == 2
     assert "one picture: no interval" in result.out
     assert "Wrote noise.evaluate.md" in result.out
     assert "## insertion(steps=4)" in (tmp_path / "noise.evaluate.md").read_text()
@@ -51,6 +52,40 @@ def test_everything_for_machines(run, noise, tmp_path):
     written = json.loads((tmp_path / "t.json").read_text())
     assert written["seed"] == document["seed"] == 7
     assert len(written["measurements"]) == 2 * 6
+
+
+def test_what_is_told_beside_the_rankings(run, noise):
+    result = run(noise)
+    assert "deletion(steps=5) insertion(steps=4) " in result.words
+    assert "not shown: 1 pictures, fewer than 6" in result.out
+    (line,) = [line for line in result.out.splitlines() if line.endswith("through the head")]
+    assert line.startswith("grad-cam")
+    document = run(noise, "--json").json
+    assert len(document["agreement"]) == 1
+    assert [each["row"] for each in document["costs"]][:2] == ["saliency", "grad-cam"]
+
+
+def test_the_page(run, noise, tmp_path):
+    assert "Wrote page.html" in run(noise, "--out", "page.html").out
+    assert "noise.png" in (tmp_path / "page.html").read_text()
+
+
+def test_a_journal_is_gone_on_with(run, noise, tmp_path):
+    first = run(noise, "--journal", "run.jsonl", "--out", "t.json")
+    assert "taken over" not in first.out
+    content = (tmp_path / "run.jsonl").read_bytes()
+    again = run(noise, "--journal", "run.jsonl", "--out", "t.json")
+    assert "note 12 measurements were taken over from 'run.jsonl'" in again.words
+    assert (tmp_path / "run.jsonl").read_bytes() == content
+    assert run(noise, "--seed", "1", "--journal", "run.jsonl").code == 0
+
+
+def test_what_is_no_journal_is_told_and_left(run, noise, tmp_path):
+    (tmp_path / "run.jsonl").write_text("mine\n")
+    result = run(noise, "--journal", "run.jsonl")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: 'run.jsonl' is no journal of an evaluation")
+    assert (tmp_path / "run.jsonl").read_text() == "mine\n"
 
 
 def test_the_curves(run, noise, tmp_path):
@@ -116,7 +151,9 @@ def test_it_tells_how_far_it_is(run, noise, monkeypatch):
         (("--set", "insertion.steps=0", "--metrics", "insertion"),
          "insertion: received steps 0; expected a whole number, at least 1"),
         (("--out", "t.csv"),
-         "received --out 't.csv'; expected a name that ends in .md, .json or .png"),
+         "received --out 't.csv'; expected a name that ends in .html, .md, .json or .png"),
+        (("--journal", "t.json"),
+         "received --journal 't.json'; expected a name that ends in .jsonl"),
         (("--methods", "saliency,saliency"), "received methods with 'saliency' twice"),
         (("--set", "deletio.steps=3"),
          "received --set deletio.steps=3, and 'deletio' is not among the methods chosen: "),

@@ -1,0 +1,249 @@
+"""The page of an evaluation: what is shown first, then every number that it rests on."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from xai_core.agreement import Correlation
+from xai_core.bootstrap import LEVEL, RESAMPLES
+from xai_core.evaluation import Evaluation, Gauge, Measurement
+from xai_core.pareto import Offer
+from xai_core.ranking import FEWEST, Standing, and_
+from xai_core.report import charts
+from xai_core.report.evaluation_recipe import evaluation_recipe
+from xai_core.report.page import counted, environment, joined, policy, raw
+from xai_core.report.text import to_json
+from xai_core.tables import LIMITS_OF_COST
+
+_STYLES = ("report.css", "evaluation.css")
+_COLOURS = 10
+_BINS = 4
+"""Shades of agreement, from none to all."""
+
+
+def render_evaluation(evaluation: Evaluation) -> str:
+    """The whole page as text."""
+    style = joined(_STYLES)
+    page = Page(evaluation)
+    return (
+        environment()
+        .get_template("evaluation.html")
+        .render(
+            policy=policy(style, None),
+            style=raw(style),
+            page=page,
+            evaluation=evaluation,
+            charts=charts,
+            recipe=evaluation_recipe(evaluation, page.origin),
+            limits_of_cost=LIMITS_OF_COST,
+            level=f"{LEVEL:.0%}".replace("%", " %"),
+            resamples=f"{RESAMPLES:,}",
+            fewest=FEWEST,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Section:
+    """One metric."""
+
+    gauge: Gauge
+    ranking: tuple[Standing, ...]
+    spans: charts.Spans
+    curves: charts.Curves | None
+    costs: charts.Costs | None
+    offers: Mapping[str, Offer]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is shown of a method by a metric, in the overview."""
+
+    word: str
+    kind: str
+    """`beats`, `part`, `none` or `failed`."""
+    told: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a metric took."""
+
+    metric: str
+    asked: int
+    run: int
+    maps: int
+    seconds: float
+
+
+class Page:
+    """All that the template shows.
+
+    Args:
+        evaluation: What came of measuring.
+    """
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self.origin: Mapping[str, Any] = dict(evaluation.origin())
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """By metric."""
+        return tuple(map(self._section, self._evaluation.metrics))
+
+    def _section(self, gauge: Gauge) -> Section:
+        ranking = self._evaluation.ranking(str(gauge))
+        offers = self._evaluation.pareto(str(gauge))
+        return Section(
+            gauge=gauge,
+            ranking=ranking,
+            spans=charts.spans(gauge, ranking),
+            curves=charts.curves(self._evaluation, gauge, ranking),
+            costs=charts.costs(gauge, offers),
+            offers={each.price.row.name: each for each in offers},
+        )
+
+    @property
+    def methods(self) -> list[str]:
+        """The rows that are no reference rows."""
+        return [row.name for row in self._evaluation.rows if not row.is_reference]
+
+    def look(self, row: str) -> str:
+        """The class of a row in a drawing: a colour for a method, dashes for a reference row."""
+        if row in self.methods:
+            return f"hue-{self.methods.index(row) % _COLOURS}"
+        references = [each.name for each in self._evaluation.rows if each.is_reference]
+        return f"dash-{references.index(row) % 4}"
+
+    @property
+    def facts(self) -> list[str]:
+        """How much of everything there is."""
+        found = self._evaluation
+        measured = {each.picture for each in found.measurements if each.score is not None}
+        of = "" if len(measured) == len(found.pictures) else f" of {len(found.pictures)}"
+        return [
+            f"{counted(len(measured), 'picture')}{of}",
+            counted(len(self.methods), "method"),
+            counted(len(found.metrics), "metric"),
+            f"{len(found.measurements):,} measurements",
+            f"{found.queries:,} questions to the model",
+        ]
+
+    def verdict(self, section: Section, row: str) -> Verdict:
+        """What is shown of a method against the maps that know nothing."""
+        (standing,) = [each for each in section.ranking if each.row.name == row]
+        if standing.value is None:
+            return Verdict("failed", "failed", standing.words)
+        words = [each.word for each in standing.contests]
+        ahead, behind = words.count("beats"), words.count("does not beat")
+        if standing.beats_all:
+            return Verdict("beats all", "beats", standing.words)
+        if ahead:
+            return Verdict(f"beats {ahead} of {len(words)}", "part", standing.words)
+        if behind:
+            return Verdict(f"worse than {behind} of {len(words)}", "worse", standing.words)
+        return Verdict("nothing shown", "none", standing.words)
+
+    @property
+    def sentences(self) -> Iterator[str]:
+        """What is shown, in words."""
+        by_metrics: dict[tuple[str, ...], list[str]] = {}
+        for row in self.methods:
+            beaten = (e for e in self.sections if self.verdict(e, row).kind == "beats")
+            by_metrics.setdefault(tuple(str(e.gauge) for e in beaten), []).append(row)
+        lost = by_metrics.pop((), [])
+        for metrics, rows in sorted(by_metrics.items(), key=lambda each: -len(each[0])):
+            verb = "beats" if len(rows) == 1 else "beat"
+            only = "" if len(metrics) == len(self.sections) else " only"
+            told = f"{verb} every map that knows nothing of the model, by {and_(metrics)}{only}."
+            yield f"{and_(rows)} {told}"
+        if lost:
+            verb = "is" if len(lost) == 1 else "are"
+            yield f"{and_(lost)} {verb} not shown to beat them all by any metric."
+        for alone, where in ((False, "all rows"), (True, "the methods alone")):
+            apart = [
+                f"{pair.one} and {pair.other}, {found}{'' if found.is_shown else ', not shown'}"
+                for pair in self._evaluation.agreement()
+                for found in [pair.methods if alone else pair.all]
+                if found is not None and found.rho is not None and found.rho < 0
+            ]
+            if apart:
+                yield f"Metrics that disagree on {where}: {'; '.join(apart)}."
+        if len(self._evaluation.pictures) < FEWEST:
+            yield f"With fewer than {FEWEST} pictures no difference can be shown."
+
+    def correlation(self, one: str, other: str, *, alone: bool) -> Correlation | None:
+        """What is in one place of the matrix of agreement."""
+        for each in self._evaluation.agreement():
+            if {each.one, each.other} == {one, other}:
+                return each.methods if alone else each.all
+        return None
+
+    @property
+    def matrices(self) -> list[tuple[str, bool]]:
+        """What each matrix is over, and whether it is over the methods alone."""
+        pairs = self._evaluation.agreement()
+        found = [("All rows", False)] if pairs else []
+        return found + [("Methods alone", True)] * any(each.methods for each in pairs)
+
+    def shade(self, found: Correlation | None) -> str:
+        """The class of a place in the matrix."""
+        if found is None or found.rho is None:
+            return "shade"
+        side = "minus" if found.rho < 0 else "plus"
+        return f"shade {side}-{min(_BINS, int(abs(found.rho) * _BINS + 0.5))}"
+
+    @property
+    def faults(self) -> Mapping[str, list[Measurement]]:
+        """What failed, by why."""
+        found: dict[str, list[Measurement]] = {}
+        for each in self._evaluation.failures:
+            found.setdefault(str(each.message), []).append(each)
+        return found
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What each metric took."""
+        of = self._evaluation.measurements
+        return tuple(
+            Asked(
+                str(gauge),
+                *(
+                    sum(getattr(each, name) for each in of if each.metric == str(gauge))
+                    for name in ("asked", "queries", "maps", "seconds")
+                ),
+            )
+            for gauge in self._evaluation.metrics
+        )
+
+    @property
+    def settings(self) -> Iterator[tuple[str, str]]:
+        """How it was made."""
+        origin, found = self.origin, self._evaluation
+        asked = dict.fromkeys(each.target.asked for each in found.measurements)
+        yield "model", found.model
+        yield "explained", f"the {found.score_kind}"
+        yield "classes", ", ".join(asked)
+        yield "layers", ", ".join(found.layers) or "none"
+        yield "seed", str(found.seed)
+        for name in ("preprocessing", "weights", "weights_sha256", "input_size", "fit", "engine",
+                     "backend", "device"):  # fmt: skip
+            if origin.get(name) is not None:
+                value = origin[name]
+                told = "x".join(map(str, value)) if isinstance(value, list) else str(value)
+                yield name.replace("_", " ").replace(" sha256", ", SHA-256"), told
+        versions = origin.get("versions", {})
+        yield "versions", ", ".join(f"{name} {each}" for name, each in versions.items())
+
+    @property
+    def seeds(self) -> Mapping[str, tuple[int, ...]]:
+        """By picture, what all that is drawn at random for it is drawn from."""
+        return {each.picture: each.seed for each in self._evaluation.measurements if each.seed}
+
+    @property
+    def provenance(self) -> str:
+        """Model, weights, preprocessing and versions, as JSON."""
+        return json.dumps(json.loads(to_json(self.origin)), indent=1)
