@@ -21,7 +21,7 @@ ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs te
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test backends maps check docs bench clean
+.PHONY: help demo test backends maps check docs bench study clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 
 bench: .venv/.ready ## measure what explanations cost, into out/benchmarks; some 20 minutes
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
+
+study: .venv/.study-ready ## evaluate all methods by all metrics, as in docs/which-method.md; an hour
+	@$(BIN)/python docs/studies/which_method.py $(STUDY_ARGS)
 
 clean: ## remove what the targets made, all but .venv
 	@rm -rf out build dist docs/_build docs/_generated .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -90,6 +93,11 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 .venv/.backends-ready: .venv/.ready
 	@echo "Installing JAX and torch into .venv"
 	@$(call install,jax$(comma)torch)
+	@touch $@
+
+.venv/.study-ready: .venv/.ready
+	@echo "Installing what brings the study's photographs into .venv"
+	@$(call install,study)
 	@touch $@
 
 # Shows the large downloads, keeps the rest in .venv/install.log, prints all of it on failure.

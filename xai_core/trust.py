@@ -25,6 +25,9 @@ LEAST, MOST = 8, 100
 """Steps of deletion and insertion: below, a curve is too coarse; above, there is nothing gained."""
 
 _LEVEL = 0.05
+_HINT = 0.25
+"""The chance up to which what is not shown is a hint: from 15 of 19 tries on."""
+
 _HALF = 0.5**0.5
 """The rank correlation from which on two maps share more than half of the variance of ranks."""
 
@@ -219,7 +222,7 @@ class Likeness:
                 "not the model"
             )
         if all(each < self.similarity for each in self.elsewhere):
-            return f"changes only in part when the weights are drawn anew {told}"
+            return f"goes with the weights, but some of it stays when they are drawn anew {told}"
         return f"goes with the weights {told}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -270,9 +273,15 @@ class Verdict:
                 "from what counts"
             )
         else:
+            is_hint = all(each.chance <= _HINT for each in self.placings)
+            advice = (
+                "take where it points for a hint"
+                if is_hint
+                else "do not read much into where it points"
+            )
             said = (
-                f"not shown to be better than the same map put elsewhere (better in {told}): do "
-                "not read much into where it points"
+                f"not shown to be better than the same map put elsewhere (better in {told}): "
+                f"{advice}"
             )
         ahead = [
             name

@@ -27,6 +27,8 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "deletion": {"steps": 50},
         "insertion": {"steps": 50},
+        "mu-fidelity": {"subsets": 100},
+        "sensitivity-n": {"sizes": 5, "subsets": 60, "grid": 16},
     }
 )
 """What is not at its default, to come to an end."""
@@ -91,7 +93,17 @@ def photographs() -> list[Path]:
     ]
 
 
-def parts(sets: Sequence[str], quick: bool) -> Iterator[Part]:
+def network(out: Path, quick: bool) -> Path:
+    """The trained network's file; training it again would not give the same to the last bit."""
+    path = out / f"{'quick' if quick else 'patterns'}.keras"
+    if not path.exists():
+        model, right = synthetic.train(0, scenes=256 if quick else 2048)
+        print(f"the network gets {right:.1%} of new scenes right")
+        model.save(path)
+    return path
+
+
+def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
     """The evaluations, one after the other."""
     if "photographs" in sets:
         study = Study()
@@ -99,9 +111,7 @@ def parts(sets: Sequence[str], quick: bool) -> Iterator[Part]:
         yield Part("photographs", study, found, None, is_again=False)
         yield Part("photographs-again", study, found, None, is_again=True)
     if "synthetic" in sets:
-        model, right = synthetic.train(0, scenes=256 if quick else 2048)
-        print(f"the network gets {right:.1%} of new scenes right")
-        study = Study(model, preprocess="none", labels=synthetic.PATTERNS)
+        study = Study(network(out, quick), preprocess="none", labels=synthetic.PATTERNS)
         scenes = synthetic.draw(4 if quick else 40, 100)
         pictures, masks = list(scenes.pictures), list(scenes.masks)
         yield Part("synthetic", study, pictures, masks, is_again=False)
@@ -127,7 +137,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for part in parts(given.set or ("photographs", "synthetic"), given.quick):
+    for part in parts(given.set or ("photographs", "synthetic"), given.out, given.quick):
         found = part.study.evaluate(
             part.pictures,
             part.methods,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from math import ceil, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -22,7 +22,6 @@ from PIL import Image
 from xai_core.errors import UsageError
 from xai_core.histogram import GradientHistogram
 from xai_core.images import display_pixels
-from xai_core.ladder import LadderMap, LadderMaps
 from xai_core.render.maps import (
     DIVERGING,
     PERCENTILE,
@@ -42,6 +41,9 @@ from xai_core.types import (
     short_layer,
     short_number,
 )
+
+if TYPE_CHECKING:
+    from xai_core.ladder import LadderMap, LadderMaps
 
 _SIDE = 2.5
 """The longer side of a panel, in inches."""
@@ -473,7 +475,7 @@ def _escaped(text: str) -> str:
     return drawn.replace("$", r"\$")
 
 
-def ladder_figure(ladder: LadderMaps) -> Figure:
+def ladder_figure(ladder: "LadderMaps") -> Figure:
     """Draw a row for each method: the picture, its map, and the map at each rung of a ladder."""
     rows: list[list[Panel | None]] = []
     for row in ladder.rows:
@@ -497,7 +499,7 @@ def ladder_figure(ladder: LadderMaps) -> Figure:
     return _Sheet(rows, caption, None, None).draw()
 
 
-def _rung_panel(at: LadderMap, lost: int, every: int) -> Panel:
+def _rung_panel(at: "LadderMap", lost: int, every: int) -> Panel:
     """One map of a ladder, or in words why there is none."""
     title = f"{lost} of {every} layers, to\n{at.layers[-1]}" if at.layers else "as it is"
     if at.reason is not None:

@@ -38,8 +38,10 @@ class CascadingRandomisation(Metric):
     activations drawn weights keep alike, hold a part of any map up (Binder et al., "Shortcomings
     of Top-Down Randomization-Based Sanity Checks for Evaluations of Deep Neural Network
     Explanations", CVPR 2023): do not rank methods by small differences. Maps that a ReLU left at 0
-    in most places have mostly tied ranks. The seed is one draw of weights, the same for all
-    methods and pictures: the interval over pictures does not cover other draws.
+    in most places have mostly tied ranks. Histograms of gradients have the picture's edges in
+    common: of unrelated noise of 224 x 224 they correlate by 0.07, of smaller maps by more. The
+    seed is one draw of weights, the same for all methods and pictures: the interval over pictures
+    does not cover other draws.
     """
 
     name: ClassVar[str] = "cascading-randomisation"

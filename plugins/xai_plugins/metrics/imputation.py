@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from xai_core.errors import MetricError
 from xai_core.typing import FloatArray
 
-_NEAR = 1e-4
-"""In grey levels: about the largest error that is left. ROAD's noise is 2.55."""
+_NEAR = 1e-5
+"""In grey levels: the largest step that is left. The error is some times that, below 1e-4; ROAD's
+noise is 2.55."""
+_GAIN = 1e-4
+"""What float32 is good for: by how much smaller what is missing becomes in one go."""
 _ROUNDS = 200
-"""About fifteen are enough."""
+"""About twenty-five are enough."""
 
 
 def imputed(pixels: FloatArray, removed: NDArray[np.bool_]) -> FloatArray:
@@ -63,12 +66,29 @@ class _Grid:
 
 
 def _solved(grids: list[_Grid], wanted: FloatArray) -> FloatArray:
-    """Conjugate gradients: the values (C, H, W) of which the system makes what is wanted."""
-    values, rest = np.zeros_like(wanted), wanted
-    ahead, before = np.zeros_like(wanted), 1.0
+    """The values (C, H, W) of which the system makes what is wanted.
+
+    What is missing is found in float32, and what is then still missing again: it takes a third of
+    the time, and nothing of float64's precision.
+    """
+    values = np.zeros_like(wanted)
     for _ in range(_ROUNDS):
-        step = _corrected(grids, rest.astype(np.float32))  # nearly what is missing
-        if np.abs(step).max(initial=0) <= _NEAR:
+        missing = _descended(grids, (wanted - grids[0].apply(values)).astype(np.float32))
+        values += missing
+        if float(np.abs(missing).max()) <= _NEAR / _GAIN:  # the next would be below _NEAR
+            break
+    return values
+
+
+def _descended(grids: list[_Grid], rest: FloatArray) -> FloatArray:
+    """Conjugate gradients, until what is missing is a small part of what was."""
+    values = np.zeros_like(rest)
+    ahead, before, enough = np.zeros_like(rest), 1.0, 0.0
+    for _ in range(_ROUNDS):
+        step = _corrected(grids, rest)  # nearly what is missing
+        largest = float(np.abs(step).max())
+        enough = enough or max(_NEAR, _GAIN * largest)
+        if largest <= enough:
             break
         size = float(np.vdot(rest, step))
         ahead *= size / before

@@ -6,7 +6,7 @@ import pytest
 from xai_core.errors import MetricError
 from xai_plugins.metrics.imputation import imputed
 
-NEAR = 2e-4
+NEAR = 1e-4
 """Grey levels."""
 
 

@@ -103,6 +103,17 @@ def test_a_rung_without_a_map_is_counted_and_is_no_score():
     np.testing.assert_allclose(score.curve.x, [0, 1 / 3])
 
 
+def test_a_flat_map_is_no_score_where_the_structure_has_one():
+    """All of one value is like a map in structure by its constants alone."""
+    learnt = mask()
+    assert SIMILARITIES["ssim"](learnt, np.zeros(SIZE)) > 0.2
+    score = CascadingRandomisation("ssim").score(
+        trial(learnt, rungs=[np.zeros(SIZE), learnt, np.zeros(SIZE)])
+    )
+    assert score.value == pytest.approx(1)
+    np.testing.assert_allclose(score.curve.x, [0, 2 / 3])
+
+
 def test_where_no_rung_has_a_map_there_is_no_score():
     with pytest.raises(MetricError) as caught:
         CascadingRandomisation().score(trial(noise(), rungs=[None, np.ones(SIZE), None]))
