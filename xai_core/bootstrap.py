@@ -24,7 +24,13 @@ class Interval:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return "none"
-        return f"{self.low:.3f} to {self.high:.3f}"
+        return f"{digits(self.low, 3)} to {digits(self.high, 3)}"
+
+
+def digits(value: float, after: int) -> str:
+    """A number with so many digits after the point; one that would read as 0, by its power of ten."""
+    small = 0 < abs(value) < 0.5 * 10**-after
+    return f"{value:.1e}" if small else f"{value:.{after}f}"
 
 
 def interval(values: FloatArray, seed: int) -> Interval:

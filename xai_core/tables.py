@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xai_core.agreement import Agreement
-from xai_core.bootstrap import LEVEL, RESAMPLES
+from xai_core.bootstrap import LEVEL, RESAMPLES, digits
 from xai_core.ranking import Standing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def table_rows(standings: Iterable[Standing]) -> Iterator[tuple[str, ...]]:
         after = str(each.next) if each.next else ""
         yield (
             called(each.row),
-            f"{each.value.mean:.4f}",
+            digits(each.value.mean, 4),
             str(each.value),
             f"{each.value.count}{failed}",
             told,

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from xai_core.bootstrap import interval
+from xai_core.bootstrap import digits, interval
 
 
 def test_one_value_has_no_interval():
@@ -62,3 +62,18 @@ def test_how_often_it_covers_the_truth():
     draw = np.random.default_rng(11)
     samples = [interval(draw.normal(0, 1, 30), n) for n in range(400)]
     assert 0.90 < np.mean([each.low < 0 < each.high for each in samples]) < 0.98
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.25, "0.250"),
+        (0.0005, "0.001"),
+        (4.9e-4, "4.9e-04"),
+        (-3.2e-7, "-3.2e-07"),
+        (0.0, "0.000"),
+        (12.3456, "12.346"),
+    ],
+)
+def test_what_is_not_0_does_not_read_as_0(value, told):
+    assert digits(value, 3) == told
