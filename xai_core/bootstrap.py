@@ -28,7 +28,7 @@ class Interval:
 
 
 def digits(value: float, after: int) -> str:
-    """A number with so many digits after the point; one that would read as 0, by its power of ten."""
+    """A number with so many digits after the point; what would read as 0, by its power of ten."""
     small = 0 < abs(value) < 0.5 * 10**-after
     return f"{value:.1e}" if small else f"{value:.{after}f}"
 

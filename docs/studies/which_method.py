@@ -28,6 +28,8 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "deletion": {"steps": 50},
         "insertion": {"steps": 50},
         "mu-fidelity": {"subsets": 100},
+        "rise": {"masks": 1000},
+        "rise-centred": {"masks": 1000},
         "sensitivity-n": {"sizes": 5, "subsets": 60, "grid": 16},
     }
 )
@@ -57,17 +59,14 @@ class Part:
         ]
 
     @property
-    def methods(self) -> list[str]:
-        explainers = {
-            name: self.study.registry.explainer(name) for name in self.study.registry.explainers
-        }
-        if not self.is_again:
-            return list(explainers)
-        return [
-            name
-            for name, each in explainers.items()
-            if (each.queries or 0) <= FEW and name not in COSTLY
+    def methods(self) -> list[object]:
+        registry = self.study.registry
+        found = [
+            registry.explainer(name, **PARAMETERS.get(name, {})) for name in registry.explainers
         ]
+        if not self.is_again:
+            return found
+        return [each for each in found if (each.queries or 0) <= FEW and each.name not in COSTLY]
 
 
 COSTLY = ("ablation-cam", "kernel-shap", "occlusion", "score-cam")
