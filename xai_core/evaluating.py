@@ -21,7 +21,7 @@ from xai_core.masks import Mask, MaskLike
 from xai_core.metrics import Score, Trial
 from xai_core.parameters import parameters
 from xai_core.planner import PictureLike, Plan, by_rule, run_plan, tell_apart, where_it_runs
-from xai_core.progress import Progress, silent
+from xai_core.progress import Progress
 from xai_core.references import REFERENCES
 from xai_core.registry import Registry
 from xai_core.resuming import (
@@ -113,7 +113,7 @@ def run_evaluation(
         shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal)
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
             try:
-                tell = partial(_tell, progress, measured, total, name)
+                tell = partial(_tell, progress, measured, total)
                 for each in _measure(shared, number, source, name, tell):
                     # One by one: what is made stays, whatever comes next, and progress counts it.
                     measured.append(each)  # noqa: PERF402
@@ -142,11 +142,9 @@ def run_evaluation(
     )
 
 
-def _tell(
-    progress: Progress, measured: Sequence[Any], total: int, picture: str, what: str, queries: int
-) -> None:
-    """Say what runs now, and how many pictures the model was run on for this one."""
-    progress(len(measured), total, f"{picture}: {what}, {queries:,} queries")
+def _tell(progress: Progress, measured: Sequence[Any], total: int, what: str) -> None:
+    """Say what runs now."""
+    progress(len(measured), total, what)
 
 
 def _unmasked(names: Sequence[str], masks: Sequence[MaskLike]) -> list[str]:
@@ -197,24 +195,28 @@ def _measure(
     number: int,
     source: PictureLike,
     name: str,
-    tell: Callable[[str, int], None],
+    tell: Callable[[str], None],
 ) -> Iterator[Measurement]:
     """Every score of one picture: those of the journal, and what is measured now."""
     study, journal = shared.study, shared.journal
-    tell("the maps", 0)
+    tell(f"{name}: the maps")
+
+    def making(done: int, total: int, what: str) -> None:
+        tell(what or f"{name}: the maps")
+
     try:
         picture = replace(as_picture(source), name=name)
         mask = _mask(study, shared.masks[number], picture)
         columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
         part = left_of(shared.plan, columns)
-        made = run_plan(study, part, [picture], 1, silent) if part.explainers else Comparison(())
+        made = run_plan(study, part, [picture], 1, making) if part.explainers else Comparison(())
     except XaiError as error:
         yield from _nothing(shared, name, error)
         return
     pixels = sealed(study.input.fitted([picture])[0][0])
     seeds = (shared.seed, int(picture.sha256[:16], 16))
     running = [""]
-    answers = Answers(study, lambda count: tell(running[0], count))
+    answers = Answers(study, lambda count: tell(f"{running[0]}, {count:,} queries"))
     rows = tuple(map(str, part.methods))
     maps = Maps(study, shared.copies, part.explainers, rows)
     shares = [_share(each, made.passes, len(part.wanted)) for each in part.explainers]
@@ -238,8 +240,8 @@ def _measure(
                 yield wish.known
                 continue
             candidate = candidates[wish.line.row.name]
-            running[0] = f"{wish.used.gauge} of {wish.line.row.name}"
-            tell(running[0], answers.run)
+            running[0] = f"{name}: {wish.used.gauge} of {wish.line.row.name}"
+            tell(f"{running[0]}, {answers.run:,} queries")
             met = candidate.witness.met
             measured = _one(study, seen, picture.name, target, wish, candidate)
             key = Key(picture.sha256, _sha256(mask), target.index, wish.line.key, wish.used.key)

@@ -7,7 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from xai_core.evaluation import Evaluation, Standing
+from xai_core.bootstrap import digits
+from xai_core.evaluation import Evaluation
+from xai_core.ranking import Standing
 
 COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac")
 """Worse than more than it beats, worse than some, nothing shown, beats one to four."""
@@ -22,6 +24,26 @@ def verdict(standing: Standing) -> tuple[int, str]:
     if worse:
         return (1 if better >= worse else 0), f"+{better} −{worse}" if better else f"−{worse}"
     return (2 + better, f"+{better}") if better else (2, "·")
+
+
+def table(found: Evaluation) -> str:
+    """Means as Markdown: the best in bold, * where all four reference rows are beaten."""
+    metrics = [str(each) for each in found.metrics]
+    rankings = {
+        metric: {each.row.name: each for each in found.ranking(metric)} for metric in metrics
+    }
+    best = {metric: next(iter(ranking)) for metric, ranking in rankings.items()}
+    lines = [f"| row | {' | '.join(metrics)} |", "| --- |" + " ---: |" * len(metrics)]
+    for row in found.rows:
+        cells = []
+        for metric in metrics:
+            standing = rankings[metric][row.name]
+            told = digits(standing.value.mean, 3) if standing.value else "failed"
+            told = f"**{told}**" if best[metric] == row.name else told
+            cells.append(told + ("*" if standing.beats_all and not row.is_reference else ""))
+        name = f"({row.name})" if row.is_reference else row.name
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def summarise(found: Evaluation, path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import synthetic
-from summary import summarise
+from summary import summarise, table
 
 from xai_core import Study
 from xai_core.progress import Progress
@@ -146,7 +146,7 @@ def main() -> None:
             progress=show(part),
         )
         print(file=sys.stderr)
-        found.save(given.out / f"{part.name}.md")
+        (given.out / f"{part.name}.md").write_text(table(found))
         found.save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
         if found.is_interrupted:

@@ -292,7 +292,7 @@ def test_it_tells_how_far_it_is(softmax):
     softmax.evaluate(
         noise(2), Planted(), Deletion(steps=10), 0, progress=lambda *each: told.append(each)
     )
-    assert told[0] == (0, 10, "array: the maps, 0 queries")
+    assert told[:3] == [(0, 10, "array: the maps"), (0, 10, "array"), (0, 10, "array: planted")]
     assert told[-1] == (10, 10, "")
     # 2 fewer than it asked for: of the last pixels all maps without an opinion think alike.
     assert (9, 10, "array (2): deletion(steps=10) of uniform, 45 queries") in told
