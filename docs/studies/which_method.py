@@ -111,7 +111,7 @@ def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
         yield Part("photographs-again", study, found, None, is_again=True)
     if "synthetic" in sets:
         study = Study(network(out, quick), preprocess="none", labels=synthetic.PATTERNS)
-        scenes = synthetic.draw(4 if quick else 40, 100)
+        scenes = synthetic.draw(4 if quick else 20, 100)
         pictures, masks = list(scenes.pictures), list(scenes.masks)
         yield Part("synthetic", study, pictures, masks, is_again=False)
         yield Part("synthetic-again", study, pictures, masks, is_again=True)
@@ -146,7 +146,7 @@ def main() -> None:
             progress=show(part),
         )
         print(file=sys.stderr)
-        (given.out / f"{part.name}.md").write_text(table(found))
+        (given.out / f"{part.name}.markdown").write_text(table(found))
         found.save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
         if found.is_interrupted:
