@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(items):
     left_out = {
         "tensorflow": "tensorflow",
         "torch": "torch",
+        "jax": "jax",
         "compiles": "tensorflow and jax",
         "bounds": "tensorflow and torch",
         "backwards": "tensorflow and jax",

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from plain import array, drawn, gradient
+from usual import usual
 
 from xai_core import Study
-from xai_core.probe import backend
 from xai_core.probe.replaced import Replaced
 from xai_core.probe.shifted import depthwise
 
@@ -73,6 +73,8 @@ def convolutions(seed=0):
         layers.BatchNormalization(dtype="float64"),
         layers.SeparableConv2D(7, 3, activation="relu", name="deep", dtype="float64"),
         layers.DepthwiseConv2D(2, depth_multiplier=2, dtype="float64"),
+        layers.Conv2D(9, 1, padding="same", dtype="float64"),
+        layers.Conv2D(40, (2, 3), padding="same", activation="relu", dtype="float64"),
         layers.MaxPooling2D((2, 3), padding="same", dtype="float64"),
         layers.AveragePooling2D((1, 2), dtype="float64"),
         layers.Flatten(dtype="float64"),
@@ -98,16 +100,6 @@ def test_a_study_has_the_gradients_that_keras_has_by_itself(registry, tmp_path):
         cells = study.compare(PICTURE, ["saliency", "gradient-x-input"], [2])
         found = cells["gradient-x-input", 2].map
         np.testing.assert_allclose(found, (direct * PICTURE / 255).sum(-1), rtol=0, atol=1e-12)
-
-
-def usual():
-    """Keras as it is: what stands in its place while a study runs, and while tests do, is gone."""
-    module = backend()
-    by_backend = {"jax": "_fast_depthwise", "torch": "_no_copies"}
-    replaced = getattr(module, by_backend.get(keras.backend.backend(), ""), None)
-    if replaced is None:
-        return Replaced({}, "", None)()
-    return Replaced(replaced._rows, replaced._key, replaced._usual)()
 
 
 @pytest.mark.torch

@@ -8,55 +8,14 @@ from typing import Any
 import jax
 import keras
 import numpy as np
-from keras.src.backend.jax import nn
 
+from xai_core.probe.jax_layers import fast_layers
 from xai_core.probe.pullback import Pullback
-from xai_core.probe.replaced import Replaced
-from xai_core.probe.shifted import depthwise
 from xai_core.probe.wide import float64_stays
 from xai_core.typing import Tensor, Way
 
 ONCE: Way = "compiled"
 """What is faster for a single pass: layer by layer, each operation is compiled by itself."""
-
-
-def _depthwise_conv(
-    inputs: Tensor,
-    kernel: Tensor,
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: Any = 1,
-) -> Tensor:
-    """Of Keras' arguments. Half precision would add up in half precision."""
-    is_plain = (
-        keras.config.image_data_format() == "channels_last"
-        and data_format in (None, "channels_last")
-        and inputs.ndim == 4
-        and kernel.shape[-1] == 1
-        and inputs.dtype == kernel.dtype
-        and inputs.dtype in (np.float32, np.float64)
-        and all(type(side) is int for side in inputs.shape[1:])
-    )
-    if not is_plain or not _runs_on_a_cpu():
-        return _keras_depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate)
-    return depthwise(inputs, kernel, _pair(strides), padding, _pair(dilation_rate))
-
-
-def _pair(given: Any) -> tuple[int, int]:
-    """One number for both sides, or one for each."""
-    height, width = np.broadcast_to(given, 2).tolist()
-    return height, width
-
-
-def _runs_on_a_cpu() -> bool:
-    chosen = jax.config.jax_default_device
-    device = jax.devices(chosen)[0] if isinstance(chosen, str) else chosen or jax.devices()[0]
-    return bool(device.platform == "cpu")
-
-
-_keras_depthwise_conv = nn.depthwise_conv
-_fast_depthwise = Replaced(vars(nn), "depthwise_conv", _depthwise_conv)
 
 
 @contextmanager
@@ -69,7 +28,7 @@ def precise() -> Iterator[None]:
         jax.enable_x64(True),
         jax.default_matmul_precision("highest"),
         float64_stays(),
-        _fast_depthwise(),
+        fast_layers(),
     ):
         yield
 

@@ -4,10 +4,10 @@ XLA has no fast one for CPUs: of one picture of Xception's it takes twenty times
 """
 
 from collections.abc import Sequence
-from math import ceil
 
 from keras import ops
 
+from xai_core.probe.windows import windows
 from xai_core.typing import Tensor
 
 
@@ -27,29 +27,9 @@ def depthwise(
         padding: `valid` or `same`.
         dilation: Along height and width.
     """
-    reach = [(size - 1) * wide + 1 for size, wide in zip(kernel.shape[:2], dilation, strict=True)]
-    sides = inputs.shape[1:3]
-    if padding == "same":
-        made = [ceil(side / step) for side, step in zip(sides, strides, strict=True)]
-        missing = [
-            max((count - 1) * step + over - side, 0)
-            for count, step, over, side in zip(made, strides, reach, sides, strict=True)
-        ]
-        before_and_after = [(each // 2, each - each // 2) for each in missing]
-        inputs = ops.pad(inputs, [(0, 0), *before_and_after, (0, 0)])
-    else:
-        made = [
-            (side - over) // step + 1
-            for side, over, step in zip(sides, reach, strides, strict=True)
-        ]
-    # The last place that a slice reads, and one more.
-    ends = [(count - 1) * step + 1 for count, step in zip(made, strides, strict=True)]
+    taps = ops.reshape(kernel, (-1, kernel.shape[2]))
+    shifted = windows(inputs, kernel.shape[:2], strides, padding, dilation)
     total = 0
-    for row in range(kernel.shape[0]):
-        for column in range(kernel.shape[1]):
-            top, left = row * dilation[0], column * dilation[1]
-            shifted = inputs[
-                :, top : top + ends[0] : strides[0], left : left + ends[1] : strides[1]
-            ]
-            total = total + shifted * kernel[row, column, :, 0]
+    for number, each in enumerate(shifted):
+        total = total + each * taps[number]
     return total
