@@ -139,7 +139,7 @@ def test_it_tells_how_far_it_is(run, noise, monkeypatch):
 
     monkeypatch.setattr(output, "progress", progress)
     run(noise)
-    assert told[0] == (0, 12, "noise.png: the maps, 0 queries")
+    assert told[0] == (0, 12, "noise.png: the maps")
     assert told[-1] == (12, 12, "")
 
 
