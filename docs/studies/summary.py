@@ -33,7 +33,8 @@ def table(found: Evaluation) -> str:
         metric: {each.row.name: each for each in found.ranking(metric)} for metric in metrics
     }
     best = {metric: next(iter(ranking)) for metric, ranking in rankings.items()}
-    lines = [f"| row | {' | '.join(metrics)} |", "| --- |" + " ---: |" * len(metrics)]
+    titles = (each.name for each in found.metrics)
+    lines = [f"| row | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(metrics)]
     for row in found.rows:
         cells = []
         for metric in metrics:
@@ -71,7 +72,8 @@ def summarise(found: Evaluation, path: Path) -> None:
             ink = "white" if place in (0, 5, 6) else "black"
             axes.text(column, row, told, ha="center", va="center", fontsize=7, color=ink)
     axes.set_yticks(range(len(methods)), methods, fontsize=8)
-    axes.set_xticks(range(len(rankings)), rankings, fontsize=8, rotation=45, ha="left")
+    titles = [each.name for each in found.metrics]
+    axes.set_xticks(range(len(titles)), titles, fontsize=8, rotation=45, ha="left")
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for side in axes.spines.values():
@@ -81,4 +83,31 @@ def summarise(found: Evaluation, path: Path) -> None:
         "edges and uniform; −1: one of them is shown to be better; ·: nothing shown",
         fontsize=7,
     )
+    figure.savefig(path)
+
+
+def agree(found: Evaluation, path: Path) -> None:
+    """Draw how alike each two metrics order the rows: Spearman's rho, with better as up."""
+    titles = [each.name for each in found.metrics]
+    place = {str(each): number for number, each in enumerate(found.metrics)}
+    rho = np.eye(len(titles))
+    for each in found.agreement():
+        one, other = place[each.one], place[each.other]
+        rho[one, other] = rho[other, one] = np.nan if each.all.rho is None else each.all.rho
+    side = 2.2 + 0.5 * len(titles)
+    figure = Figure((side, side), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.imshow(rho, cmap="RdBu", vmin=-1, vmax=1)
+    for (row, column), value in np.ndenumerate(rho):
+        if row != column and np.isfinite(value):
+            ink = "white" if abs(value) > 0.65 else "black"
+            told = f"{value:+.1f}".replace("-", "−")
+            axes.text(column, row, told, ha="center", va="center", fontsize=7, color=ink)
+    axes.set_yticks(range(len(titles)), titles, fontsize=8)
+    axes.set_xticks(range(len(titles)), titles, fontsize=8, rotation=45, ha="left")
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     figure.savefig(path)

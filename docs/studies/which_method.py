@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import synthetic
-from summary import summarise, table
+from summary import agree, summarise, table
 
 from xai_core import Study
 from xai_core.progress import Progress
@@ -28,12 +28,13 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "deletion": {"steps": 50},
         "insertion": {"steps": 50},
         "mu-fidelity": {"subsets": 100},
+        "pointing-game": {"tolerance": 3},
         "rise": {"masks": 1000},
         "rise-centred": {"masks": 1000},
         "sensitivity-n": {"sizes": 5, "subsets": 60, "grid": 16},
     }
 )
-"""What is not at its default, to come to an end."""
+"""What is not at its default, to come to an end; the tolerance is that of 15 pixels in 224."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def main() -> None:
         (given.out / f"{part.name}.markdown").write_text(table(found))
         found.save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
+        agree(found, given.out / f"{part.name}-agreement.png")
         if found.is_interrupted:
             sys.exit(130)
 
