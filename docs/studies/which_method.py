@@ -21,7 +21,8 @@ from xai_core import Study
 from xai_core.progress import Progress
 
 FEW = 200
-"""Pictures that a method may ask about for a map, where metrics ask for it again and again."""
+"""Pictures that a method may ask about for a map: on photographs, and where metrics want maps again
+and again."""
 
 PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
@@ -46,7 +47,9 @@ class Part:
     pictures: Sequence[object]
     masks: Sequence[object] | None
     is_again: bool
-    """Whether it is about the metrics that ask for maps again, without costly methods."""
+    """Whether it is about the metrics that ask for maps again, or about the others."""
+    is_costly: bool
+    """Whether methods take part that ask about many pictures."""
 
     @property
     def metrics(self) -> list[object]:
@@ -65,7 +68,7 @@ class Part:
         found = [
             registry.explainer(name, **PARAMETERS.get(name, {})) for name in registry.explainers
         ]
-        if not self.is_again:
+        if self.is_costly:
             return found
         return [each for each in found if (each.queries or 0) <= FEW and each.name not in COSTLY]
 
@@ -108,14 +111,14 @@ def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
     if "photographs" in sets:
         study = Study()
         found = photographs()[: 2 if quick else None]
-        yield Part("photographs", study, found, None, is_again=False)
-        yield Part("photographs-again", study, found, None, is_again=True)
+        yield Part("photographs", study, found, None, is_again=False, is_costly=False)
+        yield Part("photographs-again", study, found, None, is_again=True, is_costly=False)
     if "synthetic" in sets:
         study = Study(network(out, quick), preprocess="none", labels=synthetic.PATTERNS)
         scenes = synthetic.draw(4 if quick else 20, 100)
         pictures, masks = list(scenes.pictures), list(scenes.masks)
-        yield Part("synthetic", study, pictures, masks, is_again=False)
-        yield Part("synthetic-again", study, pictures, masks, is_again=True)
+        yield Part("synthetic", study, pictures, masks, is_again=False, is_costly=True)
+        yield Part("synthetic-again", study, pictures, masks, is_again=True, is_costly=False)
 
 
 def show(part: Part) -> Progress:
