@@ -78,11 +78,7 @@ def summarise(found: Evaluation, path: Path) -> None:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.set_xlabel(
-        f"{len(found.pictures)} pictures. +3: shown to beat three of random, centre-gaussian, "
-        "edges and uniform; −1: one of them is shown to be better; ·: nothing shown",
-        fontsize=7,
-    )
+    axes.set_xlabel(f"{len(found.pictures)} pictures", fontsize=8)
     figure.savefig(path)
 
 
