@@ -286,6 +286,6 @@ def test_gradients_that_are_too_large_go_one_by_one(registry, monkeypatch):
     monkeypatch.setattr("xai_core.probe._TOGETHER", 2)
     small = study_of(model, registry).compare(pictures(2), ["grad-cam"], [0, 1, 2])
     for one, other in zip(plain, small, strict=True):
-        np.testing.assert_allclose(other.map, one.map, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(other.map, one.map, rtol=0, atol=2e-6 * one.map.max())
     assert max(one.map.max() for one in plain) > 0
     assert _TOGETHER == 2**24
