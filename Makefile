@@ -17,7 +17,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # What has to do with the framework: not the command line, pictures, figures, reports and files.
 ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs tests/plugins \
     $(addprefix tests/core/test_,$(addsuffix .py,backends definitions disagreement engines evaluate \
-    explaining histogram kernels leftovers models placement planner study twins windows witness))
+    explaining histogram kernels leftovers models placement planner study trust twins windows witness))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 

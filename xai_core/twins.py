@@ -1,6 +1,7 @@
 """Copies of a model: in another precision, or with weights drawn anew."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+from keras.src.utils.module_utils import tensorflow
 
 from xai_core.errors import ModelError
 from xai_core.probe import backend
@@ -151,7 +153,8 @@ def _again(
                         "a function with a name in its place, or a layer of your own")
             )  # fmt: skip
     try:
-        with _own_chance(seed), keras.utils.custom_object_scope(_own_objects(model)):
+        own = keras.utils.custom_object_scope(_own_objects(model))
+        with _own_chance(seed), _without_tensorflow(), own:
             made: keras.Model = type(model).from_config(change(model.get_config()))
     except Exception as error:
         raise ModelError(told % (_reason(error), expected)) from error
@@ -222,6 +225,24 @@ def _own_chance(seed: int) -> Iterator[None]:
         random.setstate(before)
         np.random.set_state(numpys)  # noqa: NPY002
         global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, kerass)
+
+
+@contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Have Keras not import TensorFlow, which takes seconds and writes to the terminal.
+
+    On another backend it would, wherever it is installed, to see whether a configuration holds
+    anything of it; where it has not been imported, nothing can be.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    before = tensorflow._available
+    tensorflow._available = False
+    try:
+        yield
+    finally:
+        tensorflow._available = before
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Copies of models: in float64 on the same weights, and down a ladder of weights drawn anew."""
 
+import os
 import random
+import subprocess
+import sys
 from importlib.util import find_spec
 from itertools import chain
 
@@ -604,3 +607,29 @@ def test_where_there_is_no_copy_the_rest_is_measured(registry, monkeypatch):
     assert sum("is a Lambda around" in each.message for each in found.failures) == 6
     assert len(found.values("deletion(steps=4)", "saliency")) == 2
     assert tried == [0]
+
+
+ALONE = """
+import sys, keras, numpy as np
+from xai_core import Study, Trust
+made = [keras.Input((9, 14, 3)), keras.layers.Conv2D(2, 3, name="low"), keras.layers.Flatten()]
+study = Study(keras.Sequential([*made, keras.layers.Dense(2)]), preprocess="unit")
+picture = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+(each,) = study.compare(picture, "saliency", trust=Trust(600))
+assert each.verdict.likeness.similarity is not None
+study.in_float64()
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"tensorflow", "torch"}))
+"""
+
+
+def test_no_other_backend_is_imported():
+    """Keras would import TensorFlow where it is installed: seconds, and lines on the terminal."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [name for name in ("tensorflow", "torch") if name == keras.backend.backend()]
+    assert (done.returncode, done.stdout) == (0, f"{found}\n"), done.stderr[-2000:]
