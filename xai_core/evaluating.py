@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from xai_core.evaluation import Evaluation, Gauge, Measurement
 from xai_core.images import Picture, as_picture
 from xai_core.interfaces import Explainer, Metric
 from xai_core.journal import Key, NoJournal
-from xai_core.masks import Mask, MaskLike
+from xai_core.ladder import LadderSample
+from xai_core.masks import Mask, MaskLike, told_mask
 from xai_core.metrics import Score, Trial
 from xai_core.parameters import parameters
 from xai_core.planner import PictureLike, Plan, by_rule, run_plan, tell_apart, where_it_runs
@@ -110,7 +111,10 @@ def run_evaluation(
     with open_journal(study, path, seed, (*lines, *used)) as journal:
         gallery, copies = Gallery(study, sources), Copies(study, seed)
         pairs = every_pair(lines, used)
-        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal)
+        sample = LadderSample(
+            study, plan.explainers, metrics, dict(zip(names, sources, strict=True)), seed
+        )
+        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal, sample)
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
             try:
                 tell = partial(_tell, progress, measured, total)
@@ -139,6 +143,8 @@ def run_evaluation(
         origin=study.origin,
         score_kind=study.score,
         layers=tuple(step.path for step in plan.layers),
+        ladder=sample if sample.rungs else None,
+        masks=tuple(starmap(told_mask, zip(names, masks, strict=True))),
     )
 
 
@@ -179,6 +185,7 @@ class _Shared:
     masks: Sequence[MaskLike]
     seed: int
     journal: NoJournal
+    sample: LadderSample
 
 
 @dataclass(frozen=True)
@@ -248,6 +255,7 @@ def _measure(
             others = shared.gallery.sha256 if candidate.witness.met > met else None
             journal.add(key, column.wanted.code, others, measured)
             yield measured
+        shared.sample.keep(picture, mine, maps)
 
 
 def _column(

@@ -13,8 +13,10 @@ from xai_core.agreement import Agreement, agreements
 from xai_core.bootstrap import LEVEL, RESAMPLES
 from xai_core.errors import UnknownNameError, UsageError, XaiError
 from xai_core.files import write_atomically
+from xai_core.masks import ToldMask
 from xai_core.metrics import Score
 from xai_core.pareto import Offer, Price, offers, prices
+from xai_core.progress import Progress, silent
 from xai_core.ranking import Standing, rank
 from xai_core.tables import markdown
 from xai_core.types import Target, finite
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from matplotlib.figure import Figure
+
+    from xai_core.ladder import LadderMaps
+
+LADDER_METRIC = "cascading-randomisation"
+"""The metric whose maps are shown."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,12 @@ class Evaluation:
     """Which score the maps explain."""
     layers: tuple[str, ...] = ()
     """The paths of the layers that they were made at."""
+    ladder: "Callable[[str, int, Progress | None], LadderMaps | None] | None" = field(
+        default=None, repr=False
+    )
+    """Gives what `ladder_maps` gives, for a picture and a class."""
+    masks: tuple[ToldMask | None, ...] = ()
+    """How it was said where the object of each picture is; None where nothing was said."""
 
     @property
     def failures(self) -> tuple[Measurement, ...]:
@@ -215,6 +228,38 @@ class Evaluation:
         known = ", ".join(map(str, self.metrics))
         raise UnknownNameError(f"received the metric {metric!r}; expected one of {known}")
 
+    @property
+    def ladder_metric(self) -> Gauge | None:
+        """The metric whose maps `ladder_maps` gives; None where it was not used."""
+        return next((each for each in self.metrics if each.name == LADDER_METRIC), None)
+
+    def ladder_maps(self, *, progress: Progress = silent) -> "LadderMaps | None":
+        """The maps of one picture as the model loses what it learnt, as `Study.ladder_maps` does.
+
+        They are those of the first picture and class that `cascading-randomisation` measured, and
+        those that it asked for, where it was not taken from a journal: then they are made now.
+        None where nothing was measured by it. Where the evaluation was interrupted, nothing is
+        made now.
+
+        Args:
+            progress: Told what runs and how much is done.
+
+        Raises:
+            XaiError: they cannot be made any more.
+        """
+        if self.ladder is None:
+            return None
+        methods = {each.name for each in self.rows if not each.is_reference}
+        for each in self.measurements:
+            if (
+                each.metric == str(self.ladder_metric)
+                and each.row in methods
+                and each.score is not None
+            ):
+                told = None if self.is_interrupted else progress
+                return self.ladder(each.picture, each.target.index, told)
+        return None
+
     def to_markdown(self) -> str:
         """The rankings as Markdown, what the metrics say of each other, and what maps cost."""
         return markdown(self)
@@ -227,6 +272,7 @@ class Evaluation:
             "resamples": RESAMPLES,
             "level": LEVEL,
             "pictures": list(self.pictures),
+            "masks": [each and str(each) for each in self.masks],
             "rows": [asdict(each) for each in self.rows],
             "metrics": [asdict(each) for each in self.metrics],
             "rankings": {
@@ -277,12 +323,13 @@ class Evaluation:
 
         return render.pareto_figure(self)
 
-    def save(self, path: "str | PathLike[str]") -> Path:
+    def save(self, path: "str | PathLike[str]", *, progress: Progress = silent) -> Path:
         """Write it, atomically.
 
         Args:
             path: Its ending says what is written: `.html` the page, `.md` the tables, `.json`
                 everything, `.png` the curves.
+            progress: Told what runs: the page shows `ladder_maps`.
         """
         target = Path(path)
         ending = target.suffix.lower()
@@ -292,7 +339,7 @@ class Evaluation:
         if ending == ".html":
             from xai_core import report
 
-            page = report.write_evaluation(self)
+            page = report.write_evaluation(self, progress)
             return write_atomically(target, lambda file: file.write(page))
         if ending == ".json":
             document = json.dumps(finite(self.to_dict()), indent=1, allow_nan=False)

@@ -1,22 +1,24 @@
 """The maps of one picture on the way down a ladder of models that know less and less."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import UsageError
+from xai_core.evaluation import LADDER_METRIC
 from xai_core.files import write_atomically
-from xai_core.images import as_picture
-from xai_core.interfaces import Explainer
+from xai_core.images import Picture, as_picture
+from xai_core.interfaces import Explainer, Metric
+from xai_core.parameters import parameters
 from xai_core.planner import PictureLike
 from xai_core.progress import Progress
 from xai_core.rank_correlation import spearman
 from xai_core.targets import TargetLike
 from xai_core.types import Cell, Explanation, Failure
 from xai_core.typing import FloatArray
-from xai_core.witness import rung
+from xai_core.witness import Descent, Maps, rung
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -106,22 +108,110 @@ def descend(
     made = [each for each in own if not isinstance(each, Failure)]
     if not made:
         raise next(each.error for each in own if isinstance(each, Failure))
+    index = made[0].target.index
+
+    def steps_down() -> Iterator[tuple[tuple[str, ...], Sequence[Cell]]]:
+        for number, (layers, standing) in enumerate(
+            zip(steps, accumulate(map(len, steps)), strict=True), start=1
+        ):
+            progress(number, total, f"{standing} layers drawn anew")
+            ladder.stand(standing)
+            yield layers, copy.compare(picture, explainers, [index]).cells
+
+    found = _assemble(study, own, list(steps_down()), seed)
+    progress(total, total, "")
+    return found
+
+
+def _assemble(study: "Study", own: Sequence[Cell], descent: Descent, seed: int) -> LadderMaps:
+    """The maps of the model as it is, with those of each rung beside them."""
     learnt = [_seen(study, (), each, None) for each in own]
     columns = [[each for each, _ in learnt]]
-    for number, (layers, standing) in enumerate(
-        zip(steps, accumulate(map(len, steps)), strict=True), start=1
-    ):
-        progress(number, total, f"{standing} layers drawn anew")
-        ladder.stand(standing)
-        cells = copy.compare(picture, explainers, [made[0].target.index]).cells
+    for layers, cells in descent:
         columns.append(
             [
                 _seen(study, layers, each, before)[0]
                 for each, (_, before) in zip(cells, learnt, strict=True)
             ]
         )
-    progress(total, total, "")
     return LadderMaps(study.name, tuple(zip(*columns, strict=True)), seed)
+
+
+class LadderSample:
+    """The maps on the way down of one picture of an evaluation, to be looked at.
+
+    Those that the metric asked for are kept, of the first picture; others are made when they are
+    wanted, as after an evaluation that took its numbers from a journal.
+
+    Args:
+        study: Who makes them.
+        explainers: The methods.
+        metrics: Those of the evaluation; the first that asks for such maps says for how many.
+        sources: The pictures, by name.
+        seed: Of the weights that are drawn.
+    """
+
+    def __init__(
+        self,
+        study: "Study",
+        explainers: Sequence[Explainer],
+        metrics: Sequence[Metric],
+        sources: Mapping[str, PictureLike],
+        seed: int,
+    ) -> None:
+        self._study = study
+        self._explainers = explainers
+        self._sources = sources
+        self._seed = seed
+        asked = (
+            each.value
+            for metric in metrics
+            if metric.name == LADDER_METRIC
+            for each in parameters(metric)
+            if each.name == "rungs" and type(each.value) is int
+        )
+        self.rungs = next(asked, 0)
+        """At how many places; 0 where no metric asks for such maps."""
+        self._kept: dict[tuple[str, int], LadderMaps] = {}
+
+    def keep(self, picture: Picture, own: Sequence[Cell], maps: Maps) -> None:
+        """Take the maps of one picture and class, if they are the first and all are there."""
+        if self._kept or not self.rungs or len(own) != len(self._explainers):
+            return
+        target = own[0].target.index
+        descent = [
+            (layers, [_on_picture(*both) for both in zip(cells, own, strict=True)])
+            for layers, cells in maps.descent(target, self.rungs)
+        ]
+        if descent:
+            key = (picture.name, target)
+            self._kept[key] = _assemble(self._study, own, descent, self._seed)
+
+    def __call__(self, name: str, target: int, progress: Progress | None) -> LadderMaps | None:
+        """Those of a picture and class: made where they are not kept, and kept from then on.
+
+        Args:
+            name: The picture's.
+            target: The index of the class.
+            progress: Told what runs; without it nothing is made.
+
+        Raises:
+            XaiError: they cannot be made any more.
+        """
+        key = (name, target)
+        if key not in self._kept and progress is not None:
+            picture = replace(as_picture(self._sources[name]), name=name)
+            self._kept[key] = descend(
+                self._study, picture, self._explainers, self.rungs, target, self._seed, progress
+            )
+        return self._kept.get(key)
+
+
+def _on_picture(cell: Cell, own: Cell) -> Cell:
+    """A map of what the model sees of a picture, which a copy was shown, on that picture."""
+    if isinstance(cell, Failure) or isinstance(own, Failure):
+        return cell
+    return replace(cell, picture=own.picture, region=own.region)
 
 
 def _seen(

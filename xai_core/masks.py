@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +52,35 @@ MaskLike: TypeAlias = (
     str | os.PathLike[str] | Image.Image | NDArray[Any] | Box | Sequence[Box] | None
 )
 """A mask as whoever evaluates gives it; several boxes are united; None is none."""
+
+
+@dataclass(frozen=True)
+class ToldMask:
+    """How it was said where the object of one picture is: by boxes or a file, else in memory."""
+
+    boxes: tuple[Box, ...] = ()
+    file: str | None = None
+    """The name of the mask's file, behind that of the folder that it is in."""
+
+    def __str__(self) -> str:
+        told = (f"{each.left} {each.top} {each.right} {each.bottom}" for each in self.boxes)
+        return self.file or "; ".join(told) or "in memory"
+
+
+def told_mask(picture: str, source: MaskLike) -> ToldMask | None:
+    """What to tell of the mask of a picture that goes by that name."""
+    if source is None:
+        return None
+    if isinstance(source, Box):
+        return ToldMask((source,))
+    if isinstance(source, (tuple, list)) and all(isinstance(each, Box) for each in source):
+        return ToldMask(tuple(source))
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(os.fsdecode(source))
+        name = str(Path(path.parent.name) / path.name)
+        # The picture itself, in a recipe that names pictures without their folders.
+        return ToldMask(file=None if name == picture else name)
+    return ToldMask()
 
 
 def mask_seen(source: MaskLike, picture: Picture, size: Size, fit: Fit) -> Mask:

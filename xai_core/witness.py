@@ -21,7 +21,7 @@ from xai_core.probe import backend
 from xai_core.queries import Queries
 from xai_core.references import REFERENCES
 from xai_core.twins import Ladder
-from xai_core.types import Failure
+from xai_core.types import Cell, Failure
 from xai_core.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Made: TypeAlias = FloatArray | XaiError
 """A raw map, or why there is none."""
+
+Descent: TypeAlias = Sequence[tuple[tuple[str, ...], Sequence[Cell]]]
+"""For each rung of a ladder its layers, and the map of each method or why it failed."""
 
 _TOGETHER = 8
 """Pictures to a pass where maps are made again."""
@@ -197,6 +200,8 @@ class Maps:
         self._explainers = explainers
         self._rows = rows
         self._known: dict[tuple[object, ...], dict[str, Made]] = {}
+        self._cells: dict[tuple[int, int], Sequence[Cell]] = {}
+        """The maps at each rung, by how many layers are drawn anew and the class."""
 
     def again(self, pixels: FloatArray, target: int, row: str) -> list[Made]:
         """Raw maps of a method for pictures (Q, H, W, C)."""
@@ -224,9 +229,20 @@ class Maps:
             key = ("rung", layers, target)
             if key not in self._known:
                 ladder.stand(layers)
-                self._make(study, pixels[None], target, [key])
+                self._cells[layers, target] = self._make(study, pixels[None], target, [key])
         found = (self._known["rung", layers, target][row] for layers in standing)
         return list(zip(rungs, found, strict=True))
+
+    def descent(self, target: int, count: int) -> Descent:
+        """Each rung's layers, and what all methods made there; nothing where no one asked."""
+        if not self._cells:
+            return []
+        _, ladder = self._copies.ladder
+        rungs = ladder.rungs(count)
+        standing = [(layers, target) for layers in accumulate(map(len, rungs))]
+        if not self._cells.keys() >= set(standing):
+            return []
+        return list(zip(rungs, (self._cells[each] for each in standing), strict=True))
 
     def _make(
         self,
@@ -234,11 +250,11 @@ class Maps:
         pictures: FloatArray,
         target: int,
         keys: Sequence[tuple[object, ...]],
-    ) -> None:
+    ) -> Sequence[Cell]:
         """Make the maps of every method for some pictures."""
         if not self._explainers or not len(pictures):
             self._known.update((key, {}) for key in keys)
-            return
+            return ()
         cells = study.compare(list(pictures), self._explainers, target, batch=_TOGETHER).cells
         many = len(self._explainers)
         for number, key in enumerate(keys):
@@ -247,6 +263,7 @@ class Maps:
                 row: cell.error if isinstance(cell, Failure) else cell.map
                 for row, cell in zip(self._rows, mine, strict=True)
             }
+        return cells
 
 
 @dataclass(frozen=True)

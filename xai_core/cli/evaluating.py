@@ -137,7 +137,8 @@ def evaluate(
             progress=tell,
         )
     if found.measurements and len(found.failures) < len(found.measurements):
-        found.save(path)
+        with output.progress() as tell:
+            found.save(path, progress=tell)
         files = {"evaluation": path}
     else:
         files = {}  # nothing was measured: there is nothing to write, and no curve to draw

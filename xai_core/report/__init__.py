@@ -7,6 +7,7 @@ has no script, and none may run.
 
 from typing import TYPE_CHECKING, Any
 
+from xai_core.progress import Progress, silent
 from xai_core.report.notebook import as_html, as_png
 from xai_core.types import Comparison
 
@@ -32,8 +33,13 @@ def write_report(comparison: Comparison, **drawing: Any) -> bytes:
     return render_page(collect(comparison, **drawing)).encode()
 
 
-def write_evaluation(evaluation: "Evaluation") -> bytes:
-    """The page of an evaluation."""
+def write_evaluation(evaluation: "Evaluation", progress: Progress = silent) -> bytes:
+    """The page of an evaluation.
+
+    Args:
+        evaluation: What came of measuring.
+        progress: Told what runs, where maps are made to be shown.
+    """
     from xai_core.report.evaluation import render_evaluation
 
-    return render_evaluation(evaluation).encode()
+    return render_evaluation(evaluation, progress).encode()

@@ -92,7 +92,13 @@ def pack_pictures(pictures: Sequence[Picture]) -> list[PackedPicture]:
 
 def _pack_picture(picture: Picture, side: int, lossless: int) -> PackedPicture:
     pixels = display_pixels(picture)
-    image = Image.fromarray(pixels[..., 0] if picture.pixels.shape[2] == 1 else pixels)
+    grey = picture.pixels.shape[2] == 1
+    return pack_image(Image.fromarray(pixels[..., 0] if grey else pixels), side, lossless)
+
+
+def pack_image(image: Image.Image, side: int, lossless: int = 0) -> PackedPicture:
+    """An image whose longer side has at most so many pixels: PNG within those bytes, else JPEG."""
+    image = image.copy()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     kind, content = "png", b""
     if prod(image.size) <= 2 * lossless:  # more will not deflate to as little

@@ -8,10 +8,13 @@ from typing import Any
 
 from xai_core.agreement import Correlation
 from xai_core.bootstrap import LEVEL, RESAMPLES
+from xai_core.errors import XaiError
 from xai_core.evaluation import Evaluation, Gauge, Measurement
 from xai_core.pareto import Offer
+from xai_core.progress import Progress, silent
 from xai_core.ranking import FEWEST, Standing, and_
 from xai_core.report import charts
+from xai_core.report.descent import Descent
 from xai_core.report.evaluation_recipe import evaluation_recipe
 from xai_core.report.page import counted, environment, joined, policy, raw
 from xai_core.report.text import to_json
@@ -23,10 +26,11 @@ _BINS = 4
 """Shades of agreement, from none to all."""
 
 
-def render_evaluation(evaluation: Evaluation) -> str:
+def render_evaluation(evaluation: Evaluation, progress: Progress = silent) -> str:
     """The whole page as text."""
     style = joined(_STYLES)
     page = Page(evaluation)
+    descent, no_descent = _descent(evaluation, progress)
     return (
         environment()
         .get_template("evaluation.html")
@@ -36,6 +40,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
             page=page,
             evaluation=evaluation,
             charts=charts,
+            descent=descent,
+            no_descent=no_descent,
             recipe=evaluation_recipe(evaluation, page.origin),
             limits_of_cost=LIMITS_OF_COST,
             level=f"{LEVEL:.0%}".replace("%", " %"),
@@ -43,6 +49,21 @@ def render_evaluation(evaluation: Evaluation) -> str:
             fewest=FEWEST,
         )
     )
+
+
+def _descent(evaluation: Evaluation, progress: Progress) -> tuple[Descent | None, str | None]:
+    """The maps of one picture as the weights are drawn anew, or why there are none to show."""
+    if evaluation.ladder_metric is None:
+        return None, None
+    try:
+        found = evaluation.ladder_maps(progress=progress)
+    except XaiError as error:
+        return None, f"they could not be made again: {error}"
+    if found is not None:
+        return Descent(found), None
+    if evaluation.is_interrupted:
+        return None, "the evaluation was interrupted"
+    return None, None
 
 
 @dataclass(frozen=True)
