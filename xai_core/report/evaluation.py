@@ -10,6 +10,7 @@ from xai_core.agreement import Correlation
 from xai_core.bootstrap import LEVEL, RESAMPLES
 from xai_core.errors import XaiError
 from xai_core.evaluation import Evaluation, Gauge, Measurement
+from xai_core.masks import ToldMask
 from xai_core.pareto import Offer
 from xai_core.progress import Progress, silent
 from xai_core.ranking import FEWEST, Standing, and_
@@ -263,6 +264,12 @@ class Page:
     def seeds(self) -> Mapping[str, tuple[int, ...]]:
         """By picture, what all that is drawn at random for it is drawn from."""
         return {each.picture: each.seed for each in self._evaluation.measurements if each.seed}
+
+    @property
+    def masks(self) -> Mapping[str, ToldMask | None]:
+        """By picture, how it was said where the object is; empty where nothing was said."""
+        told = self._evaluation.masks
+        return dict(zip(self._evaluation.pictures, told, strict=True)) if any(told) else {}
 
     @property
     def provenance(self) -> str:

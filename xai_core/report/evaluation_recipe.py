@@ -1,22 +1,32 @@
 """The lines of Python, and the command, that make an evaluation again."""
 
 import ast
+import csv
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields
+from io import StringIO
+from pathlib import PurePath
 from typing import Any
 
 from xai_core.evaluation import Evaluation, Gauge, Row
+from xai_core.masks import Box, ToldMask
 from xai_core.preprocessing import SCHEMES
 from xai_core.report.recipe import (
     IN_MEMORY,
     comment,
+    imports,
     is_installed,
     listed,
     quoted,
     study_call,
     target_given,
+    where_it_ran,
 )
 from xai_core.settings import text_of
+
+_BOXES = "evaluation-boxes.csv"
+"""What the command calls the file of boxes that it writes."""
 
 
 def evaluation_recipe(evaluation: Evaluation, origin: Mapping[str, Any]) -> str:
@@ -25,7 +35,7 @@ def evaluation_recipe(evaluation: Evaluation, origin: Mapping[str, Any]) -> str:
     asked = list(dict.fromkeys(each.target.asked for each in evaluation.measurements))
     used: list[Row | Gauge] = [*methods, *evaluation.metrics]
     own = [each for each in used if not is_installed(each.source)]
-    lines = ["import xai_core as xai", ""]
+    lines = imports([origin])
     lines += [f"# {quoted(_bare(e))}, of {comment(e.source)}, is your own" for e in own]
     # A study that says nothing of itself is one that a test made up.
     study = study_call(evaluation.model, origin or None, evaluation.score_kind, evaluation.layers)
@@ -36,6 +46,7 @@ def evaluation_recipe(evaluation: Evaluation, origin: Mapping[str, Any]) -> str:
         f"    methods={listed([_made('explainer', each) for each in methods])},",
         f"    metrics={listed([_made('metric', each) for each in evaluation.metrics])},",
         f"    targets={listed(list(map(target_given, asked)))},",
+        *_masks(evaluation),
         f"    seed={evaluation.seed},",
         ")",
         'evaluation.save("evaluation.html")',
@@ -44,6 +55,57 @@ def evaluation_recipe(evaluation: Evaluation, origin: Mapping[str, Any]) -> str:
     if command:
         lines += ["", "# The same on the command line:", *(f"# {line}" for line in command)]
     return "\n".join(lines) + "\n"
+
+
+def _masks(evaluation: Evaluation) -> Iterator[str]:
+    """The argument that says where the objects are, where anything was said."""
+    if any(evaluation.masks):
+        yield f"    masks={listed(list(map(_mask, evaluation.masks)))},"
+
+
+def _mask(told: ToldMask | None) -> str:
+    """What gives the mask of a picture; one that was in memory has no name."""
+    if told is None:
+        return "None"
+    if told.file is not None:
+        return quoted(told.file)
+    boxes = [f"xai.Box({', '.join(map(str, astuple(each)))})" for each in told.boxes]
+    if len(boxes) == 1:
+        return boxes[0]
+    return f"({', '.join(boxes)})" if boxes else "your_mask"
+
+
+def _as_boxes(evaluation: Evaluation) -> list[str] | None:
+    """The rows of a file of boxes, with its first line; None where not all masks are boxes."""
+    told = list(zip(evaluation.pictures, evaluation.masks, strict=True))
+    if not all(each is None or each.boxes for _, each in told):
+        return None
+    rows = [(name, *astuple(box)) for name, each in told if each for box in each.boxes]
+    columns = ("picture", *(each.name for each in fields(Box)))
+    written = StringIO()
+    csv.writer(written, lineterminator="\n").writerows([columns, *rows])
+    return written.getvalue().splitlines()
+
+
+def _as_folder(evaluation: Evaluation) -> tuple[str, list[str]] | None:
+    """The folder of all masks, and what must not be in it; None where they are not in one.
+
+    A mask in it is that of all pictures that have its name without the ending.
+    """
+    names = [f"{PurePath(each).stem}.png" for each in evaluation.pictures]
+    there: dict[str, PurePath] = {}
+    without = set()
+    for name, each in zip(names, evaluation.masks, strict=True):
+        if each is None:
+            without.add(name)
+        elif each.file is None or PurePath(each.file).name != name:
+            return None
+        else:
+            there[name] = PurePath(each.file).parent
+    folders = set(map(str, there.values()))
+    if len(folders) != 1 or without & there.keys():
+        return None
+    return folders.pop(), sorted(without)
 
 
 def _bare(of: Row | Gauge) -> str:
@@ -76,9 +138,9 @@ def _command(
 ) -> list[str] | None:
     """The lines of one command; None where only Python can do it.
 
-    That is where the model, its preprocessing, its labels, a method or a metric were in memory,
-    where one is used twice, where what was predicted stands beside other classes, or where a word
-    cannot be seen.
+    That is where the model, its preprocessing, its labels, a mask, a method or a metric were in
+    memory, where one is used twice, where what was predicted stands beside other classes, where
+    masks lie in several folders or beside boxes, or where a word cannot be seen.
     """
     used: list[Row | Gauge] = [*methods, *evaluation.metrics]
     names = list(map(_bare, used))
@@ -94,6 +156,18 @@ def _command(
     ):
         return None
     options = list(_options(evaluation, methods, origin, asked))
+    before: list[str] = []
+    if any(evaluation.masks):
+        boxes, folder = _as_boxes(evaluation), _as_folder(evaluation)
+        if boxes is not None:
+            rows = " ".join(map(shlex.quote, boxes))
+            before = [f"printf '%s\\n' {rows} > {_BOXES}"]
+            options = [*options[:-1], ("--boxes", _BOXES), options[-1]]
+        elif folder is not None:
+            before = [f"# where {shlex.quote(folder[0])} has no {name}" for name in folder[1]]
+            options = [*options[:-1], ("--masks", folder[0]), options[-1]]
+        else:
+            return None
     words = [*evaluation.pictures, *(word for option in options for word in option)]
     if any(not word.isascii() or not word.isprintable() for word in words):
         return None
@@ -103,7 +177,7 @@ def _command(
         shlex.join(["xai", "evaluate", *evaluation.pictures]),
         *(f"    {name} {shlex.quote(value)}" for name, value in options),
     ]
-    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+    return [*before, *(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
 def _options(
@@ -129,5 +203,6 @@ def _options(
     yield "--preprocess", str(origin["preprocessing"])
     yield "--size", "x".join(map(str, origin["input_size"]))
     yield "--fit", str(origin["fit"])
+    yield from where_it_ran(origin)
     yield "--seed", str(evaluation.seed)
     yield "--out", "evaluation.html"

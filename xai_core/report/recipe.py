@@ -36,7 +36,7 @@ def recipe(report: Report) -> str:
         *([] if several else [("layers", listed(list(map(quoted, layers[axes.models[0]]))))]),
         *_trust(comparison),
     ]
-    lines = ["import xai_core as xai", ""]
+    lines = imports([each for each in origins.values() if each])
     lines += [
         f"# {quoted(each.name)}, of {comment(each.source)}, ran with "
         + ", ".join(f"{name}={comment(value)}" for name, value in each.parameters.items())
@@ -136,6 +136,7 @@ def _options(
     yield "--preprocess", str(origin["preprocessing"])
     yield "--size", "x".join(map(str, origin["input_size"]))
     yield "--fit", str(origin["fit"])
+    yield from where_it_ran(origin)
     yield "--out", "report.html"
 
 
@@ -150,6 +151,20 @@ def _layers(paths: Sequence[str]) -> list[str]:
     if not together:
         return alone
     return together[0] if set(together[0]) == set(alone or together[0]) else []
+
+
+def where_it_ran(origin: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The options that have the passes run as they were."""
+    for name in ("engine", "device", "backend"):
+        if origin.get(name) is not None:
+            yield f"--{name}", str(origin[name])
+
+
+def imports(origins: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines that a script begins with; it cannot say what Keras runs on, once that runs."""
+    ran = sorted({str(each["backend"]) for each in origins if each.get("backend")})
+    return [*(f"# with KERAS_BACKEND={name} in the environment" for name in ran),
+            "import xai_core as xai", ""]  # fmt: skip
 
 
 def is_installed(source: str) -> bool:
@@ -180,6 +195,8 @@ def study_call(
         "size": tuple(origin["input_size"]),
         "fit": origin["fit"],
         "score": kind,
+        "engine": origin.get("engine"),
+        "device": origin.get("device"),
         "labels": origin["labels"],
         "layer": layers[0] if len(layers) == 1 else None,
     }
