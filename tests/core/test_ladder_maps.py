@@ -9,10 +9,10 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
-from xai_core import Explainer, Needs, Study
-from xai_core.errors import ExplainerError, TargetError, UsageError
+from xai_core import Explainer, Needs, Study, evaluating
+from xai_core.errors import ExplainerError, PictureError, TargetError, UsageError
 from xai_core.rank_correlation import spearman
-from xai_plugins.metrics import CascadingRandomisation
+from xai_plugins.metrics import CascadingRandomisation, Deletion
 
 SIZE = (12, 20)
 PICTURE = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
@@ -191,3 +191,124 @@ def test_progress_counts_the_rungs(study):
         (3, 4, "3 layers drawn anew"),
         (4, 4, ""),
     ]
+
+
+# ------------------------------------------------------------------- those of an evaluation
+
+ASKED = ([Slope(), "saliency"], [CascadingRandomisation(rungs=2), Deletion(steps=3)])
+SECOND = np.random.default_rng(1).integers(0, 256, (16, 20, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def ladders(monkeypatch):
+    """Counts the copies that are made."""
+    made = []
+    make = Study.ladder
+
+    def counted(self, seed=0):
+        made.append(seed)
+        return make(self, seed)
+
+    monkeypatch.setattr(Study, "ladder", counted)
+    return made
+
+
+def held_alike(found, expected):
+    """The same maps of the same picture."""
+    assert (found.model, found.seed) == (expected.model, expected.seed)
+    for row, other in zip(found.rows, expected.rows, strict=True):
+        for one, two in zip(row, other, strict=True):
+            assert (one.layers, one.reason) == (two.layers, two.reason)
+            assert one.similarity == two.similarity
+            np.testing.assert_array_equal(one.cell.map, two.cell.map)
+            assert str(one.cell.method) == str(two.cell.method)
+            assert one.cell.region == two.cell.region
+            np.testing.assert_array_equal(one.cell.picture.pixels, two.cell.picture.pixels)
+
+
+def test_an_evaluation_has_the_maps_that_its_metric_asked_for(study, ladders):
+    found = study.evaluate([SECOND, PICTURE], *ASKED, 1, seed=5)
+    told = []
+    shown = found.ladder_maps(progress=lambda *each: told.append(each))
+    assert (ladders, told) == ([5], [])
+    expected = study.ladder_maps(SECOND, ASKED[0], rungs=2, target=1, seed=5)
+    held_alike(shown, expected)
+    assert {each.cell.picture.pixels.shape for row in shown.rows for each in row} == {(16, 20, 3)}
+    assert found.ladder_maps() is shown
+
+
+def test_after_a_journal_they_are_made_when_they_are_wanted(study, ladders, tmp_path):
+    journal = tmp_path / "run.jsonl"
+    first = study.evaluate([SECOND, PICTURE], *ASKED, 1, seed=5, journal=journal)
+    again = study.evaluate([SECOND, PICTURE], *ASKED, 1, seed=5, journal=journal)
+    assert ladders == [5]
+    told = []
+    shown = again.ladder_maps(progress=lambda *each: told.append(each))
+    assert ladders == [5, 5]
+    assert told[0] == (0, 3, "the model as it is")
+    held_alike(shown, first.ladder_maps())
+    assert again.ladder_maps() is shown
+
+
+def test_with_a_part_from_a_journal_it_is_still_the_first_picture_with_all_methods(
+    study, ladders, tmp_path
+):
+    journal = tmp_path / "run.jsonl"
+    whole = study.evaluate([SECOND, PICTURE], *ASKED, 1, seed=5)
+    study.evaluate(SECOND, Slope(), ASKED[1], 1, seed=5, journal=journal)
+    part = study.evaluate([SECOND, PICTURE], *ASKED, 1, seed=5, journal=journal)
+    held_alike(part.ladder_maps(), whole.ladder_maps())
+
+
+def test_it_is_the_first_picture_that_could_be_measured(study, tmp_path):
+    (tmp_path / "broken.png").write_text("no picture")
+    found = study.evaluate([tmp_path / "broken.png", PICTURE], *ASKED, [2, 0], seed=5)
+    one = found.ladder_maps().rows[0][0].cell
+    assert (one.picture.name, one.target.index) == ("array", 2)
+
+
+def test_an_evaluation_without_the_metric_has_none(study, ladders):
+    assert study.evaluate(PICTURE, ASKED[0], Deletion(steps=3), 1).ladder_maps() is None
+    assert ladders == []
+
+
+def test_after_an_interrupt_nothing_is_made(study, ladders, tmp_path, monkeypatch):
+    journal = tmp_path / "run.jsonl"
+    study.evaluate(PICTURE, *ASKED, 1, seed=5, journal=journal)
+    run = evaluating.run_plan
+
+    def interrupted(study, plan, sources, *rest):
+        if sources[0].name == "array (2)":
+            raise KeyboardInterrupt
+        return run(study, plan, sources, *rest)
+
+    monkeypatch.setattr(evaluating, "run_plan", interrupted)
+    found = study.evaluate([PICTURE, SECOND], *ASKED, 1, seed=5, journal=journal)
+    assert found.is_interrupted
+    assert found.ladder_maps() is None
+    page = found.save(tmp_path / "page.html").read_text()
+    assert "The maps are not shown: the evaluation was interrupted." in page
+    assert ladders == [5]
+    # What was made before the interrupt is there.
+    fresh = study.evaluate([PICTURE, SECOND], *ASKED, 1, seed=5)
+    assert fresh.is_interrupted
+    assert len(fresh.ladder_maps().rows) == 2
+
+
+def test_a_picture_that_is_gone_takes_no_page_away(study, tmp_path):
+    path, journal = tmp_path / "one.png", tmp_path / "run.jsonl"
+    Image.fromarray(PICTURE).save(path)
+    study.evaluate(path, *ASKED, 1, seed=5, journal=journal)
+    found = study.evaluate(path, *ASKED, 1, seed=5, journal=journal)
+    path.unlink()
+    with pytest.raises(PictureError, match=r"one\.png"):
+        found.ladder_maps()
+    page = found.save(tmp_path / "page.html").read_text()
+    assert "The maps are not shown: they could not be made again: " in page
+
+
+def test_a_method_that_fails_has_no_maps_and_the_others_have(study):
+    found = study.evaluate(PICTURE, [Broken(), Slope()], ASKED[1], 1, seed=5)
+    broken, slope = found.ladder_maps().rows
+    assert ["no way" in each.reason for each in broken] == [True] * 3
+    assert [each.reason for each in slope] == [None] * 3

@@ -3,16 +3,21 @@
 import ast
 import base64
 import hashlib
+import html
 import re
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from tests.core.report.conftest import HOSTILE_FILE
 from tests.core.report.test_data import Page
 from tests.core.test_agreement import evaluation, gauge, same
 from xai_core.errors import MetricError
 from xai_core.metrics import Curve, Score
+from xai_core.render import overlay
 from xai_core.report import charts
 from xai_core.report.evaluation import render_evaluation
 from xai_core.report.evaluation_recipe import evaluation_recipe
@@ -209,6 +214,118 @@ def test_nothing_measured_is_still_a_page(made):
     assert text.count("failed on every picture") >= 10
 
 
+# ----------------------------------------------------------------------------- the ladder
+
+
+def with_ladder(maps):
+    """An evaluation that asked for such maps, of methods of these names."""
+    values = {str(row[0].cell.method): 5 - number for number, row in enumerate(maps.rows)}
+    found = make(up=(True, False), **values, edges=1, seconds=dict.fromkeys(values, 1.0))
+    metrics = (found.metrics[0], replace(found.metrics[1], name="cascading-randomisation"))
+    measurements = tuple(
+        replace(each, metric="cascading-randomisation") if each.metric == "g1" else each
+        for each in found.measurements
+    )
+    return replace(
+        found,
+        metrics=metrics,
+        measurements=measurements,
+        ladder=lambda name, target, progress: maps,
+    )
+
+
+@pytest.fixture(scope="module")
+def ladder(study, pictures):
+    """Of a picture and labels with hostile names, of methods that work, fail and are not finite."""
+    methods = ["saliency", "holes", "broken", "grad-cam"]
+    return study("calm").ladder_maps(pictures[0], methods, rungs=2, target=0, seed=7)
+
+
+def test_the_ladder_as_pictures(ladder):
+    page = render_evaluation(with_ladder(ladder))
+    section = page.partition('id="metric-1"')[2].partition("</section>")[0]
+    assert page.count('class="descent"') == section.count('class="descent"') == 1
+    (head,) = re.findall(r"<thead><tr><td>.*?</thead>", section, re.DOTALL)
+    lost = np.cumsum([len(each.layers) for each in ladder.rows[0]])
+    stages = zip(lost[1:], ladder.rows[0][1:], strict=True)
+    titles = [f"{count} of 3 layersto {each.layers[-1]}" for count, each in stages]
+    told = [re.sub("<[^>]*>", "", each) for each in re.findall(r"<th .*?</th>", head)]
+    assert [html.unescape(each) for each in told] == ["As it is", *titles]
+    body = section.partition('class="descent"')[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", body, re.DOTALL)
+    assert len(rows) == len(ladder.rows) == 4
+    for row, maps in zip(rows, ladder.rows, strict=True):
+        assert f"<bdi>{maps[0].cell.method}</bdi>" in row
+        cells = re.findall(r"<td.*?</td>", row, re.DOTALL)
+        assert len(cells) == 3
+        for cell, each in zip(cells, maps, strict=True):
+            if each.reason is not None:
+                assert "<img" not in cell
+                said = html.unescape(re.sub(" *<[^>]*> *", "|", cell))
+                assert f"|no map||{each.reason}|" in said
+            elif each.layers:
+                assert f">{each.similarity:.2f}<".replace("-", "\N{MINUS SIGN}") in cell
+            else:
+                assert ">the learnt map<" in cell
+    assert "class 0" not in section
+    assert "by seed 7" in section
+    assert "One picture of 8, the first that was measured" in section
+
+
+def test_the_pictures_of_the_ladder_are_those_of_the_maps(ladder):
+    """Within a JPEG's distance of what `overlay` draws; inside the file, each with words."""
+    page = Page(render_evaluation(with_ladder(ladder)))
+    images = [attributes for tag, attributes in page.elements if tag == "img"]
+    drawn = [each for row in ladder.rows for each in row if each.reason is None]
+    assert len(images) == 1 + len(drawn) == 1 + 2 * 3
+    assert len({each["alt"] for each in images}) == len(images)
+    assert images[0]["alt"] == f"The picture {HOSTILE_FILE}"
+    for attributes, each in zip(images[1:], drawn, strict=True):
+        kind, _, content = attributes["src"].partition(",")
+        assert kind == "data:image/jpeg;base64"
+        image = Image.open(BytesIO(base64.b64decode(content)))
+        assert image.size == (60, 40) == (int(attributes["width"]), int(attributes["height"]))
+        far = np.abs(np.asarray(image, float) - np.asarray(overlay(each.cell), float))
+        assert far.mean() < 12
+        assert attributes["alt"].startswith(f"Map of {each.cell.method} of {HOSTILE_FILE}, ")
+        if each.layers:
+            assert attributes["alt"].endswith(
+                f" of 3 layers drawn anew, down to {each.layers[-1]}: rank correlation "
+                f"{each.similarity:.2f}"
+            )
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "iframe", "link"})
+    assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
+
+
+def test_the_right_map_is_in_the_right_place(ladder):
+    """A mosaic of what is drawn: each is nearer to its own map than to that of any other stage."""
+    page = Page(render_evaluation(with_ladder(ladder)))
+    images = [
+        np.asarray(Image.open(BytesIO(base64.b64decode(a["src"].partition(",")[2]))), float)
+        for tag, a in page.elements
+        if tag == "img"
+    ]
+    drawn = [np.asarray(overlay(e.cell), float) for r in ladder.rows for e in r if not e.reason]
+    far = np.asarray([[np.abs(a - b).mean() for b in drawn] for a in images[1:]])
+    assert far.argmin(axis=1).tolist() == list(range(6))
+
+
+def test_without_a_ladder_there_is_none(text):
+    assert "on the way down" not in text
+    assert "<img" not in text
+
+
+def test_making_them_is_told(ladder):
+    told = []
+
+    def tell(*each):
+        told.append(each)
+
+    found = replace(with_ladder(ladder), ladder=lambda name, target, progress: progress(0, 3, name))
+    render_evaluation(found, tell)
+    assert told == [(0, 3, "p0")]
+
+
 # ----------------------------------------------------------------------------- the recipe
 
 
@@ -259,10 +376,14 @@ def test_the_recipe_runs(tmp_path):
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-def test_it_fits_asks_for_nothing_and_is_drawn(chromium, tmp_path, scheme, width):
+@pytest.mark.parametrize("is_laddered", [False, True], ids=["plain", "ladder"])
+def test_it_fits_asks_for_nothing_and_is_drawn(
+    chromium, tmp_path, scheme, width, is_laddered, ladder
+):
     values = {"a": 9, "integrated-gradients(steps=64)": 5, "c": 3, "d": 4, "edges": 1}
     seconds = {**SECONDS, "integrated-gradients(steps=64)": 7.0}
-    path = make(seconds=seconds, **values).save(tmp_path / "page.html")
+    found = with_ladder(ladder) if is_laddered else make(seconds=seconds, **values)
+    path = found.save(tmp_path / "page.html")
     context = chromium.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True
     )
@@ -271,8 +392,10 @@ def test_it_fits_asks_for_nothing_and_is_drawn(chromium, tmp_path, scheme, width
     context.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: errors.append(message.text))
     page.goto(path.as_uri())
-    assert requests == [path.as_uri()]
+    assert [each for each in requests if not each.startswith("data:image/")] == [path.as_uri()]
     assert errors == []
+    shown = page.eval_on_selector_all("img", "all => all.map(e => e.naturalWidth)")
+    assert shown == [60] * (7 if is_laddered else 0)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     # A name in a drawing is inside of it, and in the ink of the scheme.
     for name in page.query_selector_all(".chart .method"):
