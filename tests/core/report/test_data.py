@@ -353,6 +353,8 @@ def test_the_recipe_asks_for_the_same(study, pictures):
         "size": (32, 32),
         "fit": "crop",
         "score": "logit",
+        "engine": "auto",
+        "device": study(hostile).device,
         "labels": list(study(hostile).classes.names),
     }
     assert calls[1][1] == {
