@@ -17,10 +17,12 @@ Engine: TypeAlias = Literal["auto", "eager", "compiled", "frozen", "openvino", "
 
 `eager`: layer by layer, with nothing to wait for: for a single map. `compiled`: one program for
 each pass, which reads the weights whenever it runs. `auto`: compiled, with each normalisation
-folded into the convolution before it. `frozen`: the weights are built into the program as well,
-which is faster for single pictures and takes longer to compile, and ten times the memory of the
-weights. `openvino`: what needs no gradient is run by OpenVINO, in float32, or with
-`openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest; the rest is run as with `auto`.
+folded into the convolution before it, and, once that is worth it, with convolutions of size 3 by
+fewer multiplications where no gradient goes back through them. `frozen`: both from the first pass
+on, and the weights are built into the program as well, which is faster for single pictures and
+takes longer to compile, and ten times the memory of the weights. `openvino`: what needs no gradient
+is run by OpenVINO, in float32, or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply
+fastest; the rest is run as with `auto`.
 Explainers that are traceable become programs too: with `auto` once that is worth it, with `eager`
 never.
 
@@ -39,6 +41,10 @@ _READS_WEIGHTS: tuple[Engine, ...] = ("eager", "compiled")
 WORTH_TRACING = 8
 """Maps after which explainers are worth compiling: some hundredths of a second for each explainer,
 against half a millisecond of each map."""
+
+WORTH_FILTERING = 64
+"""Pictures after which minimal filtering is worth compiling: two or three seconds for VGG16, where
+it saves some hundredths of a second of each."""
 
 _LARGEST = 16 * 2**20
 """Bytes. Larger weights are those of dense layers, which are read once a picture however they are
@@ -79,6 +85,7 @@ class Policy:
         self._engine = engine
         self._owned = owned
         self._seen: Counter[Hashable] = Counter()
+        self._passed = 0
 
     def hand_out(self) -> None:
         """The model is given to someone who may change it."""
@@ -107,9 +114,11 @@ class Policy:
         worth = self._engine != "auto" or self._seen[key] > WORTH_TRACING
         return worth and self._engine != "eager"
 
-    def all_weights(self) -> Sequence[tuple[Any, FloatArray]]:
-        """Every weight of the model, with its values."""
-        return values_of(self._model.weights)
+    def filters(self, pictures: int) -> bool:
+        """Whether convolutions are filtered minimally, now that some more pictures pass."""
+        self._passed += pictures
+        worth = self.weights == "built in" or self._passed > WORTH_FILTERING
+        return worth and self.weights != "read"
 
 
 def values_of(variables: Sequence[Any]) -> Sequence[tuple[Any, FloatArray]]:

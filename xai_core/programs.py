@@ -1,19 +1,20 @@
 """The compiled passes of one study, by need, layer and rule."""
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from xai_core.engines import Policy, worth_building_in
+from xai_core.engines import Policy, values_of, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.openvino import Inference
-from xai_core.surgery import Readout, Step, variables_of
+from xai_core.probe.winograd import Minimal
+from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
 from xai_core.typing import FloatArray, ScoreKind, Tensor
@@ -29,6 +30,8 @@ class Kind(NamedTuple):
     layers: tuple[str, ...]
     rule: Rule
     start: str | None
+    is_minimal: bool = False
+    """Whether convolutions take fewer multiplications where no gradient goes back through them."""
 
 
 class Programs:
@@ -48,6 +51,8 @@ class Programs:
         self._inferences: dict[str, Inference] = {}
         self._weights = policy.weights
         self._folding = Folding(backend().to_host)
+        self._minimal = Minimal(backend().to_host, backend().joined)
+        self._filterable: dict[Kind, bool] = {}
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
         self._lock = threading.Lock()
@@ -79,39 +84,52 @@ class Programs:
             if inference is not None:
                 # From the last step on that needs no gradient, the pass goes on as ever.
                 images, start = inference(images), inference.end
-        kind = Kind(
-            passed,
-            tuple(layer.path for layer in layers),
-            rule,
-            None if start is None else start.path,
-        )
+        paths = tuple(layer.path for layer in layers)
         with self._lock:
             if self._weights != self._policy.weights:
                 self._forget()
+            kind = Kind(passed, paths, rule, None if start is None else start.path)
+            if self._policy.filters(len(images)) and self._gains(kind, images, layers, start):
+                self._probes.pop(kind, None)
+                kind = kind._replace(is_minimal=True)
             if kind not in self._probes:
-                self._probes[kind] = self._probe(passed, layers, rule, start)
+                self._probes[kind] = self._probe(kind, layers, start)
             probe = self._probes[kind]
         return probe(images, wanted)
 
-    def _probe(self, needs: Needs, layers: Sequence[Step], rule: Rule, start: Step | None) -> Probe:
-        readout = self._under(rule)
+    def _probe(self, kind: Kind, layers: Sequence[Step], start: Step | None) -> Probe:
+        readout = self._under(kind.rule)
         frozen: Sequence[tuple[Any, FloatArray]] = ()
-        variables = variables_of(readout.graph)
         if self._weights != "read":
             kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
-            readout = replace(readout, graph=self._folding(readout.graph, kept))
-            variables = self._folding.variables(readout.graph)
-            backend().lay_out(variables)
+            graph = self._folding(readout.graph, kept)
+            if kind.is_minimal:
+                graph = self._minimal(graph, _free(graph, kind, layers, start))
+            readout = replace(readout, graph=graph)
+            backend().lay_out(variables_of(graph))
             if self._weights == "built in":
-                frozen = worth_building_in(variables)
+                frozen = worth_building_in(variables_of(graph))
+        variables = variables_of(readout.graph)
         way = self._policy.way
-        return Probe(readout, layers, needs, self._score, start, way, variables, frozen)
+        return Probe(readout, layers, kind.needs, self._score, start, way, variables, frozen)
+
+    def _gains(
+        self, kind: Kind, images: Tensor, layers: Sequence[Step], start: Step | None
+    ) -> bool:
+        """Whether minimal filtering has a place in such a pass, and is faster where it runs."""
+        if kind not in self._filterable:
+            graph = self._readout.graph
+            self._filterable[kind] = backend().joins(images) and self._minimal.fits(
+                graph, _free(graph, kind, layers, start)
+            )
+        return self._filterable[kind]
 
     def _forget(self) -> None:
         """The model was handed out: what holds values of its weights goes."""
         self._weights = self._policy.weights
         self._probes.clear()
         self._folding = Folding(backend().to_host)
+        self._minimal = Minimal(backend().to_host, backend().joined)
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, where that is worth it: see `Study.traced`."""
@@ -147,9 +165,18 @@ class Programs:
             graph = self._readout.graph
             end = layers[0] if layers else graph.maker(graph.output)
             if end.path not in self._inferences:
-                weights = self._policy.all_weights()
-                self._inferences[end.path] = Inference(graph, end, weights, precision)
+                self._inferences[end.path] = self._inference_to(end, precision)
             return self._inferences[end.path]
+
+    def _inference_to(self, end: Step, precision: str) -> Inference:
+        graph, to_host = self._readout.graph, backend().to_host
+        if precision == "f32":
+            # Folded before, since OpenVINO folds into nothing but its own convolutions. In bfloat16
+            # those gain more by the units for it, and sums of tiles would lose digits.
+            graph = Folding(to_host)(graph, {end.outputs[0]})
+            free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
+            graph = Minimal(to_host, _as_it_is)(graph, tuple(free))
+        return Inference(graph, end, values_of(variables_of(graph)), precision)
 
     def _under(self, rule: Rule) -> Readout:
         """The model with its rectifiers under a rule."""
@@ -161,3 +188,18 @@ class Programs:
                 "the gradient as it is, such as saliency."
             )
         return replace(self._readout, graph=graph)
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """OpenVINO joins operations by itself."""
+    return function
+
+
+def _free(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None) -> Sequence[Step]:
+    """The steps of a pass through which no gradient goes back."""
+    if Needs.INPUT_GRADIENTS in kind.needs:
+        return ()
+    given = graph.input if start is None else start.outputs[0]
+    is_cut = Needs.ACTIVATION_GRADIENTS in kind.needs
+    wanted = layers[0].outputs[0] if is_cut else graph.output
+    return tuple(graph.needed(frozenset({given}), frozenset({wanted})))

@@ -56,6 +56,16 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return run
 
 
+def joins(images: Tensor) -> bool:
+    """Whether minimal filtering is faster where pictures are: on a CPU, given what is `joined`."""
+    return {each.platform for each in images.devices()} == {"cpu"}
+
+
+def joined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors, to be called within a program, whose operations become one."""
+    return function
+
+
 def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
     """A function's value, and what carries gradients by the value back to the argument."""
     value, transposed = jax.vjp(function, argument)

@@ -67,6 +67,16 @@ compiled = eager
 """Not compiled: what torch's own compiler would gain was not measured."""
 
 
+def joins(images: Tensor) -> bool:
+    """Whether minimal filtering is faster: not where nothing is joined."""
+    return False
+
+
+def joined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as it is."""
+    return function
+
+
 def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
     """A function's value, and what carries gradients by the value back to the argument."""
     given = [each.detach().requires_grad_() for each in keras.tree.flatten(argument)]

@@ -6,7 +6,7 @@ stand-in on variables of its own, and the normalisation passes its input on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -48,10 +48,8 @@ class _Pair:
     """A convolution with a normalisation folded into it."""
 
     stand_in: Any
-    made: tuple[Any, ...]
-    """Variables of the stand-in's own."""
-    replaced: frozenset[int]
-    """The `id` of each variable that is not read any more."""
+    reads: tuple[Any, ...]
+    """Its variables."""
 
 
 class Folding:
@@ -86,21 +84,10 @@ class Folding:
                 continue
             if step.path not in self._pairs:
                 self._pairs[step.path] = _fold(before.operation, step.operation, self._to_host)
-            stand_in = self._pairs[step.path].stand_in
-            changed[before.path] = replace(before, operation=stand_in)
+            pair = self._pairs[step.path]
+            changed[before.path] = replace(before, operation=pair.stand_in, reads=pair.reads)
             changed[step.path] = replace(step, operation=_passes_on)
         return replace(graph, steps=tuple(changed.get(step.path, step) for step in graph.steps))
-
-    def variables(self, graph: Graph) -> Sequence[Any]:
-        """The variables that a folded graph reads."""
-        stand_ins = {id(pair.stand_in): pair for pair in self._pairs.values()}
-        found: dict[int, Any] = {}
-        for step in graph.steps:
-            pair = stand_ins.get(id(step.operation))
-            made, replaced = (pair.made, pair.replaced) if pair else ((), frozenset())
-            left = (each for each in step.weights if id(each) not in replaced)
-            found.update((id(each), each) for each in (*left, *made))
-        return list(found.values())
 
 
 def _fits(convolution: Step, normalisation: Step) -> bool:
@@ -113,15 +100,20 @@ def _fits(convolution: Step, normalisation: Step) -> bool:
         each for layer in (conv, norm) for each in (layer.compute_dtype, layer.variable_dtype)
     }
     is_last = norm.axis in (-1, len(conv.output.shape) - 1)
-    is_adapted = bool(getattr(conv, "lora_enabled", False)) or conv.quantization_mode is not None
     return (
         is_last
-        and conv.data_format == "channels_last"
+        and is_plain(conv)
         and activation_name(convolution) == "linear"
         and len(convolution.outputs) == 1
         and len(dtypes) == 1
-        and not is_adapted
     )
+
+
+def is_plain(convolution: Any) -> bool:
+    """Whether a convolution reads its kernel as it is, with the channels last."""
+    is_adapted = bool(getattr(convolution, "lora_enabled", False))
+    is_quantised = convolution.quantization_mode is not None
+    return convolution.data_format == "channels_last" and not is_adapted and not is_quantised
 
 
 def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pair:
@@ -143,8 +135,9 @@ def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pai
     folded = _variable(scaled(wide(kernel), scale), kernel)
     bias = _variable(shift, kernel)
     stand_in = with_attributes(conv, **{name: folded, "bias": bias, "use_bias": True})
-    old = (kernel, conv.bias) if conv.use_bias else (kernel,)
-    return _Pair(stand_in, (folded, bias), frozenset(map(id, old)))
+    old = {id(kernel), id(conv.bias)}
+    left = (each for each in conv.weights if id(each) not in old)
+    return _Pair(stand_in, (*left, folded, bias))
 
 
 def _variable(values: FloatArray, like: Any) -> Any:

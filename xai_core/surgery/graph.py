@@ -44,6 +44,8 @@ class Step:
     kwargs: Mapping[str, Any]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    reads: tuple[Any, ...] | None = None
+    """The variables of a stand-in that reads others than its layer."""
 
     def __call__(self, values: Mapping[int, Tensor]) -> Iterable[tuple[int, Tensor]]:
         """Run the call on `values` and yield what it adds to them."""
@@ -60,7 +62,9 @@ class Step:
 
     @property
     def weights(self) -> tuple[Any, ...]:
-        """The layer's variables; none for an operation."""
+        """The variables that it reads; none for an operation."""
+        if self.reads is not None:
+            return self.reads
         return tuple(self.operation.weights) if isinstance(self.operation, keras.Layer) else ()
 
     @property
@@ -166,11 +170,12 @@ class Graph:
         # Without the scope, activity regularizers would leave the losses of this run, symbols
         # of a compiled program, in the user's layers.
         with keras.StatelessScope(weights, collect_losses=True, initialize_variables=False):
-            for step in self._needed(frozenset(known), frozenset(wanted)):
+            for step in self.needed(frozenset(known), frozenset(wanted)):
                 values.update(step(values))
         return {value: values[value] for value in wanted}
 
-    def _needed(self, known: frozenset[int], wanted: frozenset[int]) -> Iterator[Step]:
+    def needed(self, known: frozenset[int], wanted: frozenset[int]) -> Iterator[Step]:
+        """The steps by which the `wanted` values follow from the `known` ones, in order."""
         missing = set(wanted - known)
         chosen = []
         for step in reversed(self.steps):

@@ -8,7 +8,7 @@ from plain import array
 
 from xai_core import Study
 from xai_core.probe import backend
-from xai_core.surgery import read_graph
+from xai_core.surgery import read_graph, variables_of
 from xai_core.surgery.folding import Folding
 
 SIZE = (9, 14)
@@ -115,13 +115,13 @@ def test_by_hand():
     model = keras.Model(inputs, layers.Flatten()(norm(conv(inputs))))
     conv.set_weights([np.full((1, 1, 1, 1), 3.0), np.array([5.0])])
     norm.set_weights([np.array([4.0]), np.array([7.0]), np.array([2.0]), np.array([3.0])])
-    _, other, folding = folded(model)
+    _, other, _ = folded(model)
     # 4 (3 x + 5 - 2) / sqrt(3 + 1) + 7 = 6 x + 13
     stand_in = other.step(conv.name).operation
     assert float(stand_in.kernel[0, 0, 0, 0]) == 6
     assert float(stand_in.bias[0]) == 13
     assert output(other, np.full((1, 1, 1, 1), 10.0, np.float32)) == 73
-    assert folding.variables(other) == [stand_in._kernel, stand_in.bias]
+    assert list(variables_of(other)) == [stand_in._kernel, stand_in.bias]
 
 
 LEFT = {

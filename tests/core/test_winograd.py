@@ -1,0 +1,313 @@
+"""Minimal filtering: by hand, held to the definition of a convolution, and in studies."""
+
+import keras
+import numpy as np
+import pytest
+from keras import activations, layers, ops
+from plain import array, drawn
+
+from xai_core import Study
+from xai_core.engines import WORTH_FILTERING
+from xai_core.probe import backend
+from xai_core.probe.winograd import Minimal, gathered, spread_out, transformed
+from xai_core.surgery import read_graph, variables_of
+
+SIZE = (11, 14)
+WIDE = 256
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def convolved(pictures, kernel, padding):
+    """By the definition: the sum over taps and channels, place by place."""
+    if padding == "same":
+        pictures = np.pad(pictures, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    count, height, width, _ = pictures.shape
+    found = np.zeros((count, height - 2, width - 2, kernel.shape[-1]))
+    for row in range(3):
+        for column in range(3):
+            part = pictures[:, row : row + height - 2, column : column + width - 2]
+            found += part @ kernel[row, column]
+    return found
+
+
+def test_a_kernel_by_hand():
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[:, :, 0, 0] = [[4, 0, 0], [0, 0, 0], [0, 0, 8]]
+    # G g G': (4, 2, 2, 0)' (1, 1/2, 1/2, 0) + (0, 4, 4, 8)' (0, 1/2, 1/2, 1)
+    assert transformed(kernel).reshape(4, 4).tolist() == [
+        [4, 2, 2, 0],
+        [2, 3, 3, 4],
+        [2, 3, 3, 4],
+        [0, 4, 4, 8],
+    ]
+
+
+def test_a_tile_by_hand():
+    tile = ops.convert_to_tensor(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1) ** 2)
+    found = np.reshape([array(each).item() for each in spread_out("valid", tile)], (4, 4))
+    by_rows = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+    squares = np.arange(16).reshape(4, 4) ** 2
+    assert found.tolist() == (by_rows @ squares @ by_rows.T).tolist()
+
+
+def test_products_by_hand():
+    products = [np.full((1, 1), value, np.float32) for value in range(16)]
+    bias = np.array([100.0], np.float32)
+    given = [ops.convert_to_tensor(each) for each in (*products, bias)]
+    # A' m A of m = 0..15: rows of A' are (1, 1, 1, 0) and (0, 1, -1, -1).
+    assert array(gathered((2, 2), activations.linear, *given)).ravel().tolist() == [
+        100 + 45,
+        100 - 24,
+        100 - 51,
+        100 + 20,
+    ]
+    assert array(gathered((1, 2), activations.linear, *given)).ravel().tolist() == [145, 76]
+    less = [*given[:-1], ops.convert_to_tensor(bias - 120)]
+    assert array(gathered((2, 1), activations.relu, *less)).ravel().tolist() == [25, 0]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(3, 3), (4, 7), (5, 6), (8, 3), (11, 14)])
+def test_it_is_a_convolution(size, padding):
+    pictures, kernel, bias = draw(2, *size, 3), draw(3, 3, 3, 5, seed=1), draw(5, seed=2)
+    expected = np.maximum(convolved(pictures, kernel, padding) + bias, 0)
+    with backend().precise():
+        tiles = spread_out(padding, ops.convert_to_tensor(pictures))
+        made = [ops.matmul(*pair) for pair in zip(tiles, transformed(kernel), strict=True)]
+        found = gathered(expected.shape[1:3], activations.relu, *made, ops.convert_to_tensor(bias))
+    assert (expected > 0).any()
+    np.testing.assert_allclose(array(found), expected, rtol=1e-12, atol=1e-12)
+
+
+class Mine(layers.Conv2D):
+    """Anyone's convolution, which may do anything."""
+
+
+FIT = {
+    "same": lambda: layers.Conv2D(WIDE, 3, padding="same"),
+    "valid": lambda: layers.Conv2D(WIDE, 3),
+    "rectified": lambda: layers.Conv2D(WIDE, 3, activation="relu", bias_initializer="normal"),
+    "no bias": lambda: layers.Conv2D(WIDE, 3, use_bias=False),
+}
+LEFT = {
+    "few channels": lambda: layers.Conv2D(WIDE - 1, 3),
+    "another size": lambda: layers.Conv2D(WIDE, (3, 1)),
+    "steps": lambda: layers.Conv2D(WIDE, 3, strides=2),
+    "dilated": lambda: layers.Conv2D(WIDE, 3, dilation_rate=2),
+    "grouped": lambda: layers.Conv2D(2 * WIDE, 3, groups=2),
+    "another activation": lambda: layers.Conv2D(WIDE, 3, activation="tanh"),
+    "a layer derived from it": lambda: Mine(WIDE, 3),
+    "transposed": lambda: layers.Conv2DTranspose(WIDE, 3),
+    "half precision": lambda: layers.Conv2D(WIDE, 3, dtype="mixed_bfloat16"),
+    "float64": lambda: layers.Conv2D(WIDE, 3, dtype="float64"),
+}
+
+
+def around(convolution, size=SIZE, channels=WIDE // 2):
+    inputs = keras.Input((*size, channels))
+    x = layers.GlobalAveragePooling2D()(convolution(inputs))
+    return drawn(keras.Model(inputs, x), seed=3)
+
+
+def filtered(model):
+    graph = read_graph(model)
+    minimal = Minimal(backend().to_host, backend().joined)
+    return graph, minimal(graph, graph.steps), minimal
+
+
+def changed(graph, other):
+    pairs = zip(graph.steps, other.steps, strict=True)
+    return [one.path for one, two in pairs if one.operation is not two.operation]
+
+
+@pytest.mark.parametrize("case", FIT)
+def test_the_function_is_the_same(case):
+    convolution = FIT[case]()
+    model = around(convolution)
+    graph, other, minimal = filtered(model)
+    assert changed(graph, other) == [convolution.name]
+    assert minimal.fits(graph, graph.steps)
+    assert minimal(graph, ()) is not graph
+    assert changed(graph, minimal(graph, ())) == []
+    pictures = draw(2, *SIZE, WIDE // 2).astype(np.float32)
+    given = {graph.input: ops.convert_to_tensor(pictures)}
+    one, two = (array(each.run(given, [each.output])[each.output]) for each in (graph, other))
+    assert np.abs(one).max() > 0.1
+    np.testing.assert_allclose(two, one, atol=1e-6 * np.abs(one).max(), rtol=0)
+    # It reads its own kernels, and the layer's bias alone.
+    old = {id(each) for each in convolution.weights}
+    read = [id(each) in old for each in variables_of(other)]
+    assert read.count(False) == 16
+    assert read.count(True) == int(convolution.use_bias)
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_is_left_alone(case):
+    graph, other, minimal = filtered(around(LEFT[case]()))
+    assert changed(graph, other) == []
+    assert not minimal.fits(graph, graph.steps)
+
+
+def test_pictures_of_any_size_are_left_alone():
+    graph, other, _ = filtered(around(layers.Conv2D(WIDE, 3), size=(None, None)))
+    assert changed(graph, other) == []
+
+
+def test_what_reads_its_kernel_otherwise_is_left_alone():
+    convolution = layers.Conv2D(WIDE, 3)
+    model = around(convolution)
+    convolution.enable_lora(2)
+    graph, other, _ = filtered(model)
+    assert changed(graph, other) == []
+
+
+# In studies
+
+
+def build(wide=WIDE):
+    inputs = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(128, 3, activation="relu", name="stem")(inputs)
+    x = layers.Conv2D(wide, 3, padding="same", use_bias=False, name="wide")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
+    x = layers.Conv2D(128, 3, activation="relu", padding="same", name="deep")(x)
+    x = layers.Conv2D(wide, 3, activation="relu", padding="same", name="head")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = drawn(keras.Model(inputs, layers.Dense(5, name="logits")(x)), seed=4)
+    statistics = np.random.default_rng(1).uniform(0.5, 2, (4, wide))
+    model.get_layer("norm").set_weights(list(statistics))
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "wide.keras"
+    build().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "narrow.keras"
+    build(wide=200).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    draw = np.random.default_rng(5)
+    return list(draw.integers(0, 256, (WORTH_FILTERING, *SIZE, 3), dtype=np.uint8))
+
+
+def study_of(model, registry, engine="auto"):
+    return Study(model, registry=registry, preprocess="unit", engine=engine)
+
+
+def replaced(study):
+    """By the methods' needs, the convolutions that take fewer multiplications in what is run."""
+    names = ("stem", "wide", "deep", "head")
+    return {
+        (kind.needs.name, kind.layers): [
+            name
+            for name in names
+            if not isinstance(probe._graph.step(name).operation, layers.Layer)
+        ]
+        for kind, probe in study._programs.kinds.items()
+    }
+
+
+METHODS = ["grad-cam", "grad-cam++", "hirescam", "layercam", "xgrad-cam", "eigen-cam", "score-cam"]
+
+
+@pytest.mark.compiles
+def test_maps_are_the_same_and_as_near_to_float64(registry, file, pictures):
+    plain, auto = study_of(file, registry, "compiled"), study_of(file, registry)
+    auto.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+    given = pictures[:2]
+    one, two, exact = (
+        study.compare(given, METHODS, [0, 3], layers=["deep"])
+        for study in (plain, auto, plain.in_float64())
+    )
+    assert not two.failures
+    assert all(kind.is_minimal for kind in auto._programs.kinds)
+    far = []
+    for coarse, fine, true in zip(one, two, exact, strict=True):
+        top = np.abs(true.map).max()
+        assert top > 1e-4
+        far.append([np.abs(each.map - true.map).max() / top for each in (coarse, fine)])
+        np.testing.assert_allclose(fine.map, coarse.map, atol=1e-5 * top, rtol=0)
+        assert fine.score == pytest.approx(coarse.score, rel=1e-5)
+    plainly, minimally = np.median(far, axis=0)
+    assert 0 < minimally < 2 * plainly
+
+
+@pytest.mark.compiles
+def test_it_begins_after_so_many_pictures_and_ends_where_gradients_begin(registry, file, pictures):
+    study = study_of(file, registry)
+    study.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+    assert list(replaced(study).values()) == [[]]
+    study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])
+    assert list(replaced(study).values()) == [["wide", "deep"]]
+    study.explain(pictures[0], "saliency", target=0)
+    study.explain(pictures[0], "occlusion", target=0)
+    by_needs = {needs: names for (needs, _), names in replaced(study).items()}
+    assert by_needs["INPUT_GRADIENTS"] == []
+    assert ["wide", "deep", "head"] in by_needs.values()
+
+
+@pytest.mark.compiles
+def test_a_model_without_such_a_convolution_is_compiled_once(registry, narrow, pictures):
+    study = study_of(narrow, registry)
+    for given in (pictures, pictures[:2]):
+        study.compare(given, ["grad-cam"], 0, layers=["deep"])
+    assert [kind.is_minimal for kind in study._programs.kinds] == [False]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "eager"])
+def test_weights_that_are_read_each_time_are_never_filtered(registry, file, pictures, engine):
+    study = study_of(file, registry, engine)
+    study.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+    study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])
+    assert list(replaced(study).values()) == [[]]
+
+
+@pytest.mark.compiles
+def test_frozen_filters_from_the_first_picture_on(registry, file, pictures):
+    study = study_of(file, registry, "frozen")
+    study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])
+    assert list(replaced(study).values()) == [["wide", "deep"]]
+
+
+@pytest.mark.compiles
+def test_a_model_that_is_handed_out_is_not_filtered_any_more(registry, file, pictures):
+    study = study_of(file, registry)
+    study.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+    before = study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])["grad-cam", 0]
+    kernel = study.model.get_layer("wide").kernel
+    kernel.assign(-kernel)
+    after = study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])["grad-cam", 0]
+    fresh = study_of(study.model, registry, "compiled")
+    expected = fresh.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])["grad-cam", 0]
+    np.testing.assert_array_equal(after.map, expected.map)
+    assert np.abs(after.map - before.map).max() > 1e-3 * np.abs(before.map).max()
+    assert list(replaced(study).values()) == [[]]
+
+
+@pytest.mark.tensorflow
+def test_openvino_filters_in_float32(registry, file, pictures):
+    plain, study = study_of(file, registry, "compiled"), study_of(file, registry, "openvino")
+    one, two = (
+        each.compare(pictures[:2], METHODS, [0, 3], layers=["deep"]) for each in (plain, study)
+    )
+    assert not two.failures
+    for coarse, fine in zip(one, two, strict=True):
+        top = np.abs(coarse.map).max()
+        np.testing.assert_allclose(fine.map, coarse.map, atol=1e-5 * top, rtol=0)
+    graphs = {end: each._graph for end, each in study._programs._inferences.items()}
+    kinds = {
+        end: [graph.step(name).kind for name in ("wide", "norm")] for end, graph in graphs.items()
+    }
+    assert set(kinds) == {"deep", "logits"}
+    assert all(each == ["function", "function"] for each in kinds.values())
