@@ -1,5 +1,6 @@
 """Numbers that are not maps, told apart from those that are."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -26,7 +27,9 @@ _WHERE = MappingProxyType(
 
 def check_picture(picture: Picture) -> tuple[MapWarning, ...]:
     """What is odd about the values of a picture, if anything."""
-    brightest = float(picture.pixels.max())
+    brightest = float(picture.pixels[0].max())  # of nearly every picture, one row says enough
+    if brightest <= 1:
+        brightest = float(picture.pixels.max())
     if 0 < brightest <= 1:
         return (
             MapWarning(
@@ -75,18 +78,19 @@ def check_map(
                     "to it, or underflows on the way",
                 )
             )
-    broken = int(np.count_nonzero(~np.isfinite(raw)))
-    if broken:
+    low, high = float(raw.min()), float(raw.max())
+    if not (math.isfinite(low) and math.isfinite(high)):  # NaN wins both min and max
+        broken = int(np.count_nonzero(~np.isfinite(raw)))
         found.append(
             MapWarning(
                 NON_FINITE,
                 f"{broken} of the {raw.size} values that {by} returned are NaN or infinite",
             )
         )
-    elif not np.isfinite(score):
+    elif not math.isfinite(score):
         found.append(MapWarning(NON_FINITE, f"the {score_kind} itself is {score}"))
-    elif not raw.any():
+    elif low == high == 0:
         found.append(MapWarning("all-zero", "the map is 0 everywhere: it shows nothing"))
-    elif raw.size > 1 and raw.min() == raw.max():
-        found.append(MapWarning("uniform", f"the map is {raw.flat[0]:.3g} everywhere"))
+    elif low == high and raw.size > 1:
+        found.append(MapWarning("uniform", f"the map is {low:.3g} everywhere"))
     return tuple(found)

@@ -198,6 +198,7 @@ class Traced:
         self._keys = tuple(dict.fromkeys(key for task in tasks for key in task.keys))
         self._messages: dict[int, Mapping[str, str]] = {}
         self._program = backend().compiled(self._trace)
+        self._to_host = backend().to_host
 
     def __call__(self, found: Found, count: int) -> Sequence[Attribution | None]:
         """The maps of each task on the host; None where it could not be traced.
@@ -215,7 +216,7 @@ class Traced:
 
     def _attribution(self, number: int, made: Mapping[str, Any], count: int) -> Attribution:
         def cut(tensor: Tensor) -> Any:
-            return backend().to_host(tensor)[:count]
+            return self._to_host(tensor)[:count]
 
         messages = self._messages[number]
         return Attribution(

@@ -110,11 +110,11 @@ def read_picture(source: str | os.PathLike[str] | Image.Image | NDArray[Any]) ->
 
 
 def source_name(source: object) -> str:
-    """What to call a source before it is read: its path, or what kind of thing it is."""
+    """What to call a source before it is read: its file's name, or what kind of thing it is."""
     if isinstance(source, Picture):
-        return source.name
+        return Path(source.name).name
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
+        return Path(source).name
     return "array" if isinstance(source, np.ndarray) else "image"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -67,7 +68,7 @@ class Input:
     def feed(self, pixels: FloatArray) -> FloatArray:
         """Preprocess pictures (N, h, w, c) of 0..255."""
         batch = np.asarray(self.preprocessing.apply(pixels))
-        if self.preprocessing in SCHEMES.values():
+        if self._is_ours:
             return batch.astype(self._wide, copy=False)  # ours keep shape and numbers
         if batch.shape != pixels.shape or not np.isfinite(batch).all():
             raise UsageError(
@@ -75,6 +76,10 @@ class Input:
                 f"{pixels.dtype} {pixels.shape}; expected the same shape and finite numbers"
             )
         return batch.astype(self._wide, copy=False)
+
+    @cached_property
+    def _is_ours(self) -> bool:
+        return self.preprocessing in SCHEMES.values()
 
     @property
     def _wide(self) -> type[np.floating[Any]]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +34,11 @@ class LoadedModel:
     @property
     def title(self) -> str:
         """What to call it on a figure: the family, the file's name, or the model's own."""
-        return self.model.name if self.source == IN_MEMORY else Path(self.source).name
+        return self.model.name if self.source == IN_MEMORY else self._file
+
+    @cached_property
+    def _file(self) -> str:
+        return Path(self.source).name
 
     @property
     def is_owned(self) -> bool:

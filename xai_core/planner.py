@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, wraps
-from pathlib import Path
+from functools import cached_property, partial, wraps
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.checks import check_map, check_picture
 from xai_core.errors import (
@@ -84,6 +84,7 @@ class Plan:
     no_layer: LayerError | None = None
     """Why the model has no layer, for the methods that want one; the others are run."""
 
+    @cached_property
     def passes(self) -> Mapping[Rule, tuple[Needs, tuple[Step, ...]]]:
         """For each gradient rule, a pass: the union over the explainers, and where it is read."""
         needs: dict[Rule, Needs] = {}
@@ -102,12 +103,15 @@ class Plan:
             for rule, share in needs.items()
         }
 
-    def jobs(self) -> Iterator["Job"]:
+    @cached_property
+    def jobs(self) -> tuple["Job", ...]:
         """Every map of one picture."""
-        for column, wanted in enumerate(self.wanted):
-            for explainer, method in zip(self.explainers, self.methods, strict=True):
-                for at in self.at(explainer):
-                    yield Job(column, wanted, explainer, method, at)
+        return tuple(
+            Job(column, wanted, explainer, method, at)
+            for column, wanted in enumerate(self.wanted)
+            for explainer, method in zip(self.explainers, self.methods, strict=True)
+            for at in self.at(explainer)
+        )
 
     def at(self, explainer: Explainer) -> Iterator[tuple[Step, ...]]:
         """The layers of each map of a method: none, one, or several at once."""
@@ -121,11 +125,11 @@ class Plan:
 
 def by_rule(explainer: Explainer) -> Mapping[Rule, Needs]:
     """What is read under each rule: gradients by the activations are always plain."""
-    by_input = explainer.needs & Needs.INPUT_GRADIENTS
-    rest = explainer.needs & ~by_input
-    if explainer.rule is Rule.PLAIN or not by_input:
-        return {Rule.PLAIN: explainer.needs}
-    return {explainer.rule: by_input, **({Rule.PLAIN: rest} if rest else {})}
+    needs, rule = explainer.needs, explainer.rule
+    if rule is Rule.PLAIN or Needs.INPUT_GRADIENTS not in needs:
+        return {Rule.PLAIN: needs}
+    rest = needs & ~Needs.INPUT_GRADIENTS
+    return {rule: Needs.INPUT_GRADIENTS, **({Rule.PLAIN: rest} if rest else {})}
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,17 @@ class Job:
     at: tuple[Step, ...]
     """The layers it works on."""
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """What is done, whatever the target."""
         return Task(self.explainer, tuple(step.path for step in self.at))
 
-    @property
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The gradient rules under which it is read."""
+        return tuple(by_rule(self.explainer))
+
+    @cached_property
     def path(self) -> str | None:
         """What to call the layers; None where there is none."""
         return LAYERS_TOGETHER.join(step.path for step in self.at) or None
@@ -161,6 +170,7 @@ class Batch:
     """What the model sees of each, RGB or grey 0..255, (N, H, W, C)."""
     images: Tensor
     """What it is fed; where the batch is short, filled up: (size, H, W, C)."""
+    size: int
     warnings: tuple[tuple[MapWarning, ...], ...]
     """What is odd about each picture: of a large one that takes as long as a map."""
 
@@ -172,7 +182,8 @@ def where_it_runs(
 
     @wraps(function)
     def run(study: "Study", *args: Given.args, **kwargs: Given.kwargs) -> T:
-        with backend().on(study.device), backend().precise():
+        module = backend()
+        with module.on(study.device), module.precise():
             return function(study, *args, **kwargs)
 
     return run  # type: ignore[return-value]  # mypy takes the first argument's name for a part of it
@@ -240,13 +251,13 @@ def _explain_batch(
             read = _read(study, plan, made, passes)
             traced = _traced(study, plan, made, read)
         by_job = []
-        for number, job in enumerate(plan.jobs()):
+        for number, job in enumerate(plan.jobs):
             told = partial(tell, job, made)
             told(0)
             with _room():
                 by_job.append(_explain(study, job, made, read, traced.get(number), told))
         explained = zip(*by_job, strict=True)
-        predictions.extend(predict(study, made, read.any, TOP))
+        predictions.extend(predict(study, made, read.numbers, TOP))
     for each in group:
         if isinstance(each, Unread):
             cells.extend(_unread_cells(study, plan, each.name, each.error))
@@ -301,6 +312,31 @@ def _tell(
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """What a pass found of each picture beside evidence, on the host."""
+
+    logits: FloatArray
+    """(N, classes)."""
+    probabilities: FloatArray
+    """(N, classes)."""
+    targets: NDArray[np.int32]
+    """The class indices that were asked for or ranked there, (N, T)."""
+    score: FloatArray
+    """(N, T)."""
+
+    @classmethod
+    def of(cls, reading: Reading) -> Self:
+        """Brought over from the device."""
+        host = backend().to_host
+        return cls(
+            host(reading.logits),
+            host(reading.probabilities),
+            host(reading.targets),
+            host(reading.score),
+        )
+
+
+@dataclass(frozen=True)
 class Readings:
     """What was read of a batch under each gradient rule, or why it cannot be."""
 
@@ -308,6 +344,11 @@ class Readings:
     any: Reading
     """One of them: scores and targets are the same in all."""
     no_layer: LayerError | None
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Once for all methods and targets."""
+        return Numbers.of(self.any)
 
     def under(self, rule: Rule) -> Reading:
         """What was read under a rule; raises why it cannot be."""
@@ -320,7 +361,7 @@ class Readings:
 def _read(study: "Study", plan: Plan, batch: Batch, passes: list[Pass]) -> Readings:
     """One pass for each gradient rule; with the plain one alone, as nearly always, one."""
     by_rule: dict[Rule, Reading | XaiError] = {}
-    for rule, (needs, layers) in plan.passes().items():
+    for rule, (needs, layers) in plan.passes.items():
         try:
             by_rule[rule] = _pass(study, plan, batch, rule, needs, layers, passes)
         except XaiError as error:
@@ -343,8 +384,8 @@ def _pass(
     passes: list[Pass],
 ) -> Reading:
     started = time.perf_counter()
-    codes = np.asarray([[each.code for each in plan.wanted]], np.int32)
-    wanted = np.tile(codes, (batch.images.shape[0], 1))
+    codes = [each.code for each in plan.wanted]
+    wanted = np.asarray([codes] * batch.size, np.int32)
     reading = study.read(batch.images, wanted, needs, layers, rule=rule)
     backend().to_host(reading.score)
     passes.append(
@@ -365,7 +406,7 @@ def predict_one(study: "Study", source: PictureLike, top: int) -> Prediction:
     """The classes of highest score for one picture."""
     made = _prepare(study, [as_picture(source)], 1)
     reading = study.read(made.images, np.full((1, 1), -1, np.int32), Needs.NOTHING, ())
-    (prediction,) = predict(study, made, reading, top)
+    (prediction,) = predict(study, made, Numbers.of(reading), top)
     return prediction
 
 
@@ -388,21 +429,19 @@ def read_gradients(
     )
 
 
-def predict(study: "Study", batch: Batch, reading: Reading, top: int) -> Iterator[Prediction]:
+def predict(study: "Study", batch: Batch, read: Numbers, top: int) -> Iterator[Prediction]:
     """The classes of highest score for each picture of a batch, from a pass that was run."""
-    logits = backend().to_host(reading.logits)
-    probabilities = backend().to_host(reading.probabilities)
     for number, picture in enumerate(batch.pictures):
-        order = np.argsort(-logits[number], kind="stable")[: max(top, 1)]
+        order = (-read.logits[number]).argsort(kind="stable")[: max(top, 1)].tolist()
         yield Prediction(
             model=study.name,
             picture=picture,
             classes=tuple(
                 ClassScore(
-                    index=int(i),
-                    label=study.classes.label(int(i)),
-                    probability=float(probabilities[number, i]),
-                    logit=float(logits[number, i]),
+                    index=i,
+                    label=study.classes.label(i),
+                    probability=float(read.probabilities[number, i]),
+                    logit=float(read.logits[number, i]),
                 )
                 for i in order
             ),
@@ -424,7 +463,7 @@ def tell_apart(sources: Sequence[PictureLike]) -> list[str]:
     seen: Counter[str] = Counter()
     names = []
     for source in sources:
-        name = Path(source_name(source)).name
+        name = source_name(source)
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return names
@@ -454,7 +493,8 @@ def _prepare(study: "Study", group: Sequence[Picture], size: int) -> Batch:
     if missing:
         batch = np.pad(batch, [(0, missing)] + [(0, 0)] * 3)
     warnings = tuple(check_picture(picture) for picture in group)
-    return Batch(tuple(group), tuple(regions), pixels, backend().to_device(batch), warnings)
+    images = backend().to_device(batch)
+    return Batch(tuple(group), tuple(regions), pixels, images, size, warnings)
 
 
 @dataclass(frozen=True)
@@ -479,11 +519,10 @@ def _found(batch: Batch, read: Readings, rules: Sequence[Rule], column: int) -> 
 def _traced(study: "Study", plan: Plan, batch: Batch, read: Readings) -> Mapping[int, Made]:
     """By the number of its job, what explainers made that can be run together as one program."""
     together: dict[tuple[int, tuple[Rule, ...]], list[tuple[int, Task]]] = {}
-    for number, job in enumerate(plan.jobs()):
-        explainer, rules = job.explainer, tuple(by_rule(job.explainer))
-        has_all = all(isinstance(read.by_rule.get(rule), Reading) for rule in rules)
-        if explainer.traceable and has_all and not explainer.needs & Needs.ASKS:
-            together.setdefault((job.column, rules), []).append((number, job.task))
+    for number, job in enumerate(plan.jobs):
+        has_all = all(isinstance(read.by_rule.get(rule), Reading) for rule in job.rules)
+        if job.explainer.traceable and has_all and not job.explainer.needs & Needs.ASKS:
+            together.setdefault((job.column, job.rules), []).append((number, job.task))
     made: dict[int, Made] = {}
     for (column, rules), numbered in together.items():
         program = study.traced([task for _, task in numbered], len(batch.pictures))
@@ -513,8 +552,8 @@ def _explain(
     host = backend().to_host
     method = job.method
     targets = [
-        Target(int(index), study.classes.label(int(index)), wanted.asked)
-        for index in host(read.any.each[column][0])[: len(batch.pictures)]
+        Target(index, study.classes.label(index), wanted.asked)
+        for index in read.numbers.targets[: len(batch.pictures), column].tolist()
     ]
     started = time.perf_counter()
     queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told)
@@ -522,14 +561,14 @@ def _explain(
     def make() -> Attribution:
         if traced is not None:
             return traced.attribution
-        found = _found(batch, read, tuple(by_rule(explainer)), column)
+        found = _found(batch, read, job.rules, column)
         real = found.first(len(batch.pictures))
         return explained(explainer, job.task.evidence(real, batch.pixels, queries))
 
     try:
         if read.no_layer and explainer.needs & Needs.LAYER:
             raise read.no_layer
-        readings = [read.under(rule) for rule in by_rule(explainer)]
+        readings = [read.under(rule) for rule in job.rules]
         made = on_host(explainer, method.source, make, len(batch.pictures))
     except XaiError as error:
         return [
@@ -537,12 +576,10 @@ def _explain(
             for picture, target in zip(batch.pictures, targets, strict=True)
         ]
     seconds = time.perf_counter() - started + (0 if traced is None else traced.seconds)
-    scores = host(read.any.each[column][1])
-    logits, probabilities = host(read.any.logits), host(read.any.probabilities)
     health = {
-        need: host(numbers)
+        need: host(each)
         for reading in readings
-        for (need, at), numbers in reading.health[column].items()
+        for (need, at), each in reading.health[column].items()
         if need in explainer.needs and at in (path, AT_INPUT)
     }
     counts = {}
@@ -550,28 +587,32 @@ def _explain(
         counts["rectifiers replaced"] = float(study.rectifiers(explainer.rule))
     if queries.count:
         counts["queries"] = queries.count / len(batch.pictures)
-    return [
-        Explanation(
+
+    def explanation(number: int, target: Target) -> Explanation:
+        score = float(read.numbers.score[number, column])
+        probability = float(read.numbers.probabilities[number, target.index])
+        sizes = {need: tuple(map(float, each[number])) for need, each in health.items()}
+        return Explanation(
             model=study.name,
             map=made.maps[number],
-            picture=picture,
-            region=region,
+            picture=batch.pictures[number],
+            region=batch.regions[number],
             method=method,
             layer=path,
             target=target,
-            score=float(scores[number]),
+            score=score,
             score_kind=study.score,
-            logit=float(logits[number, target.index]),
-            probability=float(probabilities[number, target.index]),
+            logit=float(read.numbers.logits[number, target.index]),
+            probability=probability,
             warnings=study.warnings
             + batch.warnings[number]
             + check_map(
                 made.maps[number],
                 by=f"{method.name!r} of {method.source}",
-                peaks={need: float(numbers[number, 0]) for need, numbers in health.items()},
+                peaks={need: largest for need, (largest, _, _) in sizes.items()},
                 score_kind=study.score,
-                score=float(scores[number]),
-                probability=float(probabilities[number, target.index]),
+                score=score,
+                probability=probability,
             )
             + tuple(
                 MapWarning(kind, message)
@@ -583,22 +624,14 @@ def _explain(
                 **counts,
             },
             health=tuple(
-                GradientHealth(
-                    gradient=str(need.name),
-                    largest=float(numbers[number, 0]),
-                    mean=float(numbers[number, 1]),
-                    zeros=float(numbers[number, 2]),
-                    saturation=_saturation(float(probabilities[number, target.index])),
-                )
-                for need, numbers in health.items()
+                GradientHealth(str(need.name), largest, mean, zeros, _saturation(probability))
+                for need, (largest, mean, zeros) in sizes.items()
             ),
             seconds=seconds / len(batch.pictures),
             origin=study.origin,
         )
-        for number, (picture, region, target) in enumerate(
-            zip(batch.pictures, batch.regions, targets, strict=True)
-        )
-    ]
+
+    return [explanation(number, target) for number, target in enumerate(targets)]
 
 
 def describe_explainer(explainer: Explainer, registry: Registry) -> Method:
@@ -635,7 +668,7 @@ def _plain(value: Any) -> Any:
 
 
 def _unread_cells(study: "Study", plan: Plan, picture: str, error: XaiError) -> Iterator[Failure]:
-    for job in plan.jobs():
+    for job in plan.jobs:
         wanted = job.wanted
         yield Failure(
             model=study.name,

@@ -189,7 +189,7 @@ class Study:
         Raises:
             LayerError: none was chosen and the model has no layer with a spatial extent.
         """
-        return self._target_layer().path
+        return self._target_layer.path
 
     @cached_property
     def feature_layers(self) -> tuple[FeatureLayer, ...]:
@@ -533,7 +533,7 @@ class Study:
     def _layers(self, names: str | Sequence[str]) -> tuple[Step, ...]:
         """The layers asked for, in the order in which they run, each once."""
         if not names:
-            return (self._target_layer(),)
+            return (self._target_layer,)
         asked = {resolve_layer(self._readout.graph, name).path for name in _listed("layers", names)}
         return tuple(step for step in self._readout.graph.steps if step.path in asked)
 
@@ -545,6 +545,7 @@ class Study:
         paths = {feature.name for feature in self.feature_layers}
         return tuple(step for step in self._readout.graph.steps if step.path in paths)
 
+    @cached_property
     def _target_layer(self) -> Step:
         if self._layer is not None:
             return self._layer
@@ -599,11 +600,16 @@ _ONE = (
 
 def _listed(what: str, values: Any) -> list[Any]:
     """A list of one where one was given; nothing at all is an error."""
-    is_picture = isinstance(values, np.ndarray) and values.ndim in (2, 3)
-    listed = [values] if is_picture or isinstance(values, _ONE) else list(values)
+    listed = [values] if _is_one(values) else list(values)
     if not listed:
         raise UsageError(f"received no {what}; expected at least one")
     return listed
+
+
+def _is_one(value: Any) -> bool:
+    if type(value) in (list, tuple):  # at once: to be told from an Explainer takes far longer
+        return False
+    return isinstance(value, _ONE) or (isinstance(value, np.ndarray) and value.ndim in (2, 3))
 
 
 def _masks(masks: Any, pictures: int) -> list[MaskLike]:

@@ -53,7 +53,7 @@ def check_trust(study: "Study", plan: Plan, pictures: int, trust: Trust) -> None
         UsageError: they are not, or it does not.
     """
     _metrics(study, LEAST)
-    choose_steps(trust.budget, [len(list(plan.jobs()))] * pictures)
+    choose_steps(trust.budget, [len(plan.jobs)] * pictures)
 
 
 @where_it_runs
@@ -65,7 +65,7 @@ def run_trust(
     An interrupt ends the tests: the maps, and the verdicts that are there, are kept.
     """
     started = time.perf_counter()
-    many = len(list(plan.jobs()))
+    many = len(plan.jobs)
     rows = [made.cells[first : first + many] for first in range(0, len(made.cells), many)]
     maps = [sum(isinstance(each, Explanation) and not _fault(each) for each in row) for row in rows]
     again = _Again(plan, made, trust.budget - most_queries(LEAST, maps))
@@ -142,7 +142,7 @@ class _Again:
     def __init__(self, plan: Plan, made: Comparison, spare: int) -> None:
         self._explainers = plan.explainers
         asked = [0] * len(plan.explainers)
-        jobs = list(plan.jobs())
+        jobs = plan.jobs
         for number, cell in enumerate(made.cells):
             if isinstance(cell, Explanation):
                 asked[self._place(jobs[number % len(jobs)])] += _queries(cell)
@@ -217,7 +217,7 @@ class _Testing:
 
     def _made_again(self, row: Sequence[Cell]) -> dict[int, _New]:
         """The maps of one picture with weights drawn anew, or why there is none."""
-        jobs = list(enumerate(self._plan.jobs()))
+        jobs = list(enumerate(self._plan.jobs))
         shown = {number: each for number, each in enumerate(row) if isinstance(each, Explanation)}
         reasons = {number: self._again.refused(job) for number, job in jobs}
         wanted = [n for n in shown if reasons[n] is None and not _fault(shown[n])]

@@ -36,16 +36,19 @@ class Unsound(Explainer):
 
 def sound(explainer: Explainer, registry: Registry) -> Explainer:
     """The explainer; where it cannot say what it needs and is, what stands in its place."""
-    source = str(registry.source_of(explainer))
-    who = f"explainer {explainer.name!r} of {source}"
     try:
         parameters(explainer)
         said = {name: getattr(explainer, name) for name in _SAID}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - anyone's code
-        reason = f"{who} raised {type(error).__name__}: {error}"
-        return Unsound(explainer.name, source, ExplainerError(reason))
+        return _unsound(explainer, registry, f"raised {type(error).__name__}: {error}")
     for name, value in said.items():
         if not isinstance(value, _SAID[name]):
-            expected = f"{who} says {name} = {value!r}; expected a {_SAID[name].__name__}"
-            return Unsound(explainer.name, source, ExplainerError(expected))
+            told = f"says {name} = {value!r}; expected a {_SAID[name].__name__}"
+            return _unsound(explainer, registry, told)
     return explainer
+
+
+def _unsound(explainer: Explainer, registry: Registry, told: str) -> Unsound:
+    source = str(registry.source_of(explainer))
+    error = ExplainerError(f"explainer {explainer.name!r} of {source} {told}")
+    return Unsound(explainer.name, source, error)

@@ -1205,6 +1205,15 @@ def test_a_picture_in_0_to_1_is_warned_about(registry):
     assert study.explain(255 * pixels, "saliency").warnings == ()
 
 
+@pytest.mark.parametrize(("brightest", "expected"), [(0, []), (1, ["picture-range"]), (2, [])])
+def test_the_range_of_a_picture_is_that_of_all_its_rows(registry, brightest, expected):
+    model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
+    study = Study(model, registry=registry, preprocess="unit")
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[3, 2, 1] = brightest
+    assert [warning.kind for warning in study.predict(pixels).warnings] == expected
+
+
 def test_pictures_of_one_name_are_told_apart(registry):
     model = keras.Sequential([keras.Input((4, 6, 3)), layers.Flatten(), layers.Dense(2)])
     study = Study(model, registry=registry, preprocess="unit")

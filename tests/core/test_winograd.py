@@ -1,4 +1,4 @@
-"""Minimal filtering: worked out by hand, held to the definition of a convolution, and in studies."""
+"""Minimal filtering: by hand, held to the definition of a convolution, and in studies."""
 
 import keras
 import numpy as np

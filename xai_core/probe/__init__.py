@@ -7,7 +7,7 @@ compile and how to differentiate, is in the module named for the backend.
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import prod
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -41,6 +41,11 @@ def backend() -> ModuleType:
             f"Keras runs on the backend {name!r}; expected one of {', '.join(BACKENDS)}: "
             f"set {VARIABLE} to it before Keras is first imported"
         )
+    return _module(name)
+
+
+@cache
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f"xai_core.probe.{name}")
 
 
