@@ -13,7 +13,7 @@ from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.openvino import Inference
-from xai_core.probe.winograd import Minimal
+from xai_core.probe.winograd import Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
@@ -31,7 +31,7 @@ class Kind(NamedTuple):
     rule: Rule
     start: str | None
     is_minimal: bool = False
-    """Whether convolutions take fewer multiplications where no gradient goes back through them."""
+    """Whether convolutions up to the first layer take fewer multiplications."""
 
 
 class Programs:
@@ -104,7 +104,9 @@ class Programs:
             kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
             graph = self._folding(readout.graph, kept)
             if kind.is_minimal:
-                graph = self._minimal(graph, _free(graph, kind, layers, start))
+                is_back = Needs.INPUT_GRADIENTS in kind.needs
+                filtering = self._minimal.both_ways if is_back else self._minimal.forwards
+                graph = filtering(graph, _trunk(graph, kind, layers, start))
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
             if self._weights == "built in":
@@ -119,8 +121,8 @@ class Programs:
         """Whether minimal filtering has a place in such a pass, and is faster where it runs."""
         if kind not in self._filterable:
             graph = self._readout.graph
-            self._filterable[kind] = backend().joins(images) and self._minimal.fits(
-                graph, _free(graph, kind, layers, start)
+            self._filterable[kind] = backend().joins(images) and fits(
+                graph, _trunk(graph, kind, layers, start)
             )
         return self._filterable[kind]
 
@@ -175,7 +177,7 @@ class Programs:
             # those gain more by the units for it, and sums of tiles would lose digits.
             graph = Folding(to_host)(graph, {end.outputs[0]})
             free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
-            graph = Minimal(to_host, _as_it_is)(graph, tuple(free))
+            graph = Minimal(to_host, _as_it_is).forwards(graph, tuple(free))
         return Inference(graph, end, values_of(variables_of(graph)), precision)
 
     def _under(self, rule: Rule) -> Readout:
@@ -195,11 +197,13 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _free(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None) -> Sequence[Step]:
-    """The steps of a pass through which no gradient goes back."""
-    if Needs.INPUT_GRADIENTS in kind.needs:
-        return ()
+def _trunk(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None) -> Sequence[Step]:
+    """The steps of a pass up to its first layer, where that is cut, or to its end.
+
+    Behind a layer gradients of several classes go back together, and it is small.
+    """
     given = graph.input if start is None else start.outputs[0]
-    is_cut = Needs.ACTIVATION_GRADIENTS in kind.needs
+    gradients = Needs.ACTIVATION_GRADIENTS | Needs.INPUT_GRADIENTS
+    is_cut = bool(layers) and bool(kind.needs & gradients)
     wanted = layers[0].outputs[0] if is_cut else graph.output
     return tuple(graph.needed(frozenset({given}), frozenset({wanted})))

@@ -4,15 +4,16 @@ import keras
 import numpy as np
 import pytest
 from keras import activations, layers, ops
-from plain import array, drawn
+from plain import array, drawn, gradient
 
 from xai_core import Study
 from xai_core.engines import WORTH_FILTERING
 from xai_core.probe import backend
-from xai_core.probe.winograd import Minimal, gathered, spread_out, transformed
+from xai_core.probe.winograd import Minimal, fits, gathered, spread_out, transformed
 from xai_core.surgery import read_graph, variables_of
 
 SIZE = (11, 14)
+BEFORE = {"valid": 0, "same": 1}
 WIDE = 256
 
 
@@ -47,7 +48,7 @@ def test_a_kernel_by_hand():
 
 def test_a_tile_by_hand():
     tile = ops.convert_to_tensor(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1) ** 2)
-    found = np.reshape([array(each).item() for each in spread_out("valid", tile)], (4, 4))
+    found = np.reshape([array(each).item() for each in spread_out(0, tile)], (4, 4))
     by_rows = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
     squares = np.arange(16).reshape(4, 4) ** 2
     assert found.tolist() == (by_rows @ squares @ by_rows.T).tolist()
@@ -75,7 +76,7 @@ def test_it_is_a_convolution(size, padding):
     pictures, kernel, bias = draw(2, *size, 3), draw(3, 3, 3, 5, seed=1), draw(5, seed=2)
     expected = np.maximum(convolved(pictures, kernel, padding) + bias, 0)
     with backend().precise():
-        tiles = spread_out(padding, ops.convert_to_tensor(pictures))
+        tiles = spread_out(BEFORE[padding], ops.convert_to_tensor(pictures))
         made = [ops.matmul(*pair) for pair in zip(tiles, transformed(kernel), strict=True)]
         found = gathered(expected.shape[1:3], activations.relu, *made, ops.convert_to_tensor(bias))
     assert (expected > 0).any()
@@ -115,7 +116,7 @@ def around(convolution, size=SIZE, channels=WIDE // 2):
 def filtered(model):
     graph = read_graph(model)
     minimal = Minimal(backend().to_host, backend().joined)
-    return graph, minimal(graph, graph.steps), minimal
+    return graph, minimal.forwards(graph, graph.steps), minimal
 
 
 def changed(graph, other):
@@ -129,9 +130,8 @@ def test_the_function_is_the_same(case):
     model = around(convolution)
     graph, other, minimal = filtered(model)
     assert changed(graph, other) == [convolution.name]
-    assert minimal.fits(graph, graph.steps)
-    assert minimal(graph, ()) is not graph
-    assert changed(graph, minimal(graph, ())) == []
+    assert fits(graph, graph.steps)
+    assert changed(graph, minimal.forwards(graph, ())) == []
     pictures = draw(2, *SIZE, WIDE // 2).astype(np.float32)
     given = {graph.input: ops.convert_to_tensor(pictures)}
     one, two = (array(each.run(given, [each.output])[each.output]) for each in (graph, other))
@@ -144,11 +144,38 @@ def test_the_function_is_the_same(case):
     assert read.count(True) == int(convolution.use_bias)
 
 
+def back(graph, images, upstream):
+    """The gradient of the output, weighed by what comes from above."""
+    weights = ops.convert_to_tensor(upstream)
+
+    def weighed(at):
+        return ops.sum(weights * graph.run({graph.input: at}, [graph.output])[graph.output])
+
+    return gradient(weighed, images)
+
+
+@pytest.mark.parametrize("case", FIT)
+def test_the_way_back_is_the_same(case):
+    convolution = FIT[case]()
+    inputs = keras.Input((*SIZE, WIDE // 2))
+    model = drawn(keras.Model(inputs, convolution(inputs)), seed=3)
+    graph, _, minimal = filtered(model)
+    other = minimal.both_ways(graph, graph.steps)
+    assert changed(graph, other) == [convolution.name]
+    pictures = draw(2, *SIZE, WIDE // 2).astype(np.float32)
+    upstream = draw(2, *model.output.shape[1:], seed=6).astype(np.float32)
+    one, two = (back(each, pictures, upstream) for each in (graph, other))
+    assert np.abs(one).max() > 0.1
+    np.testing.assert_allclose(two, one, atol=2e-6 * np.abs(one).max(), rtol=0)
+    read = {id(each) for each in variables_of(other)} - {id(each) for each in convolution.weights}
+    assert len(read) == 32
+
+
 @pytest.mark.parametrize("case", LEFT)
 def test_what_is_left_alone(case):
-    graph, other, minimal = filtered(around(LEFT[case]()))
+    graph, other, _ = filtered(around(LEFT[case]()))
     assert changed(graph, other) == []
-    assert not minimal.fits(graph, graph.steps)
+    assert not fits(graph, graph.steps)
 
 
 def test_pictures_of_any_size_are_left_alone():
@@ -244,7 +271,7 @@ def test_maps_are_the_same_and_as_near_to_float64(registry, file, pictures):
 
 
 @pytest.mark.compiles
-def test_it_begins_after_so_many_pictures_and_ends_where_gradients_begin(registry, file, pictures):
+def test_it_begins_after_so_many_pictures_and_ends_at_the_layer(registry, file, pictures):
     study = study_of(file, registry)
     study.compare(pictures, ["grad-cam"], 0, layers=["deep"])
     assert list(replaced(study).values()) == [[]]
@@ -253,8 +280,31 @@ def test_it_begins_after_so_many_pictures_and_ends_where_gradients_begin(registr
     study.explain(pictures[0], "saliency", target=0)
     study.explain(pictures[0], "occlusion", target=0)
     by_needs = {needs: names for (needs, _), names in replaced(study).items()}
-    assert by_needs["INPUT_GRADIENTS"] == []
+    assert by_needs["INPUT_GRADIENTS"] == ["wide", "deep", "head"]
     assert ["wide", "deep", "head"] in by_needs.values()
+
+
+@pytest.mark.compiles
+def test_input_gradients_are_the_same(registry, file, pictures):
+    plain, auto = study_of(file, registry, "compiled"), study_of(file, registry)
+    auto.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+    methods = ["saliency", "gradient-x-input", "grad-cam", "eigen-cam", "integrated-gradients"]
+    one, two, exact = (
+        study.compare(pictures[:2], methods, [0, 3], layers=["deep"])
+        for study in (plain, auto, plain.in_float64())
+    )
+    assert not two.failures
+    first, *kinds = auto._programs.kinds
+    assert not first.is_minimal
+    assert kinds
+    assert all(kind.is_minimal for kind in kinds)
+    far = []
+    for coarse, fine, true in zip(one, two, exact, strict=True):
+        top = np.abs(true.map).max()
+        assert top > 1e-4
+        far.append([np.abs(each.map - true.map).max() / top for each in (coarse, fine)])
+    plainly, minimally = np.median(far, axis=0)
+    assert 0 < minimally < 2 * plainly
 
 
 @pytest.mark.compiles

@@ -1,4 +1,4 @@
-"""Convolutions of size 3 by fewer multiplications, where no gradient goes back through them.
+"""Convolutions of size 3 by fewer multiplications, forwards and back.
 
 Winograd's minimal filtering F(2 x 2, 3 x 3): four places beside each other take 16 products of a
 channel with a channel instead of 36. Lavin and Gray, "Fast Algorithms for Convolutional Neural
@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 from keras import activations, ops
 
-from xai_core.probe.windows import made, windows
+from xai_core.probe.windows import windows
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import is_plain
 from xai_core.typing import FloatArray, Tensor
@@ -30,13 +31,16 @@ _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 _DIFFERENCES = ((0, 2, -1), (1, 2, 1), (2, 1, -1), (1, 3, -1))
 """The rows of B': one place of a tile, and another, added or taken off."""
 _SIZE = (3, 3)
+_BEFORE = MappingProxyType({"valid": 0, "same": 1})
+"""Places of padding on each side; on the way back, what is left of 2."""
 _TILE = (4, 4)
 
 WORTH_IT = 2**15
 """Input times output channels from which on less is spent on tiles than saved on products: with 128
 to 128 channels as much, with 128 to 256 a fifth of the convolution less."""
 
-_ACTIVATIONS = (activations.linear, activations.relu)
+_RELU = activations.relu
+_ACTIVATIONS = (activations.linear, _RELU)
 
 
 class Minimal:
@@ -56,50 +60,84 @@ class Minimal:
     ) -> None:
         self._to_host = to_host
         self._join = joined
-        self._kernels: dict[int, tuple[Any, tuple[Any, ...]]] = {}
-        """By the `id` of a variable, which is kept beside: itself, and what is made of it."""
+        self._kernels: dict[tuple[int, Any], tuple[Any, tuple[Any, ...]]] = {}
+        """By the `id` of a variable and how it is turned: itself, to keep the `id`, and the 16."""
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def __call__(self, graph: Graph, free: Sequence[Step]) -> Graph:
-        """The graph with what can be put in place.
+    def forwards(self, graph: Graph, steps: Sequence[Step]) -> Graph:
+        """The graph, with what can be put in place where no gradient goes back.
 
         Args:
             graph: The model, with what can be folded folded.
-            free: The steps of it, by their paths, through which no gradient goes back.
+            steps: Steps of it, by their paths.
         """
-        paths = {step.path for step in free}
-        steps = tuple(
-            self._filtering(step) if step.path in paths and _fits(step, graph) else step
-            for step in graph.steps
-        )
-        return replace(graph, steps=steps)
+        return _put_in_place(self._forwards, graph, steps)
 
-    def fits(self, graph: Graph, free: Sequence[Step]) -> bool:
-        """Whether there is anything to put in place."""
-        return any(_fits(step, graph) for step in free)
+    def both_ways(self, graph: Graph, steps: Sequence[Step]) -> Graph:
+        """The same, where gradients go back: by minimal filtering as well."""
+        return _put_in_place(self._both_ways, graph, steps)
 
-    def _filtering(self, step: Step) -> Step:
+    def _forwards(self, step: Step) -> Step:
         conv: Any = step.operation
-        kernels, spread = self._kernels_of(conv.kernel), self._joined(spread_out, conv.padding)
-        bias = (conv.bias,) if conv.use_bias else ()
+        before = _BEFORE[conv.padding]
+        kernels, bias = self._kernels_of(conv.kernel, _as_it_is), _bias_of(conv)
 
         def filtering(inputs: Tensor, **_: Any) -> Tensor:
-            products = map(ops.matmul, spread(inputs), map(ops.convert_to_tensor, kernels))
-            places = tuple(made(inputs.shape[1:3], _SIZE, (1, 1), conv.padding))
-            gather = self._joined(gathered, places, conv.activation)
-            return gather(*products, *map(ops.convert_to_tensor, bias))
+            tiles = self._joined(spread_out, before)(inputs)
+            return self._gathered(inputs, before, conv.activation, tiles, kernels, bias)
 
         return replace(step, operation=filtering, reads=(*kernels, *bias))
 
-    def _kernels_of(self, kernel: Any) -> tuple[Any, ...]:
+    def _both_ways(self, step: Step) -> Step:
+        conv: Any = step.operation
+        forwards = self._forwards(step)
+        before = _BEFORE[conv.padding]
+        turned = self._kernels_of(conv.kernel, _turned)
+        spread = self._joined(
+            spread_rectified if conv.activation is _RELU else spread_out, 2 - before
+        )
+
+        def filtering(inputs: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+            made_of = forwards.operation(inputs)
+
+            def back(upstream: Tensor, variables: Sequence[Any] | None = None) -> Any:
+                given = (upstream, made_of) if conv.activation is _RELU else (upstream,)
+                tiles = spread(*given)
+                found = self._gathered(upstream, 2 - before, activations.linear, tiles, turned, ())
+                # TensorFlow asks for gradients by the kernels, too, where they are variables.
+                return found if variables is None else (found, [None] * len(variables))
+
+            return made_of, back
+
+        def filtered(inputs: Tensor, **_: Any) -> Tensor:
+            return ops.custom_gradient(filtering)(inputs)
+
+        return replace(forwards, operation=filtered, reads=(*forwards.weights, *turned))
+
+    def _gathered(
+        self,
+        inputs: Tensor,
+        before: int,
+        activation: Callable[..., Any],
+        tiles: Sequence[Tensor],
+        kernels: Sequence[Any],
+        bias: Sequence[Any],
+    ) -> Tensor:
+        products = map(ops.matmul, tiles, map(ops.convert_to_tensor, kernels))
+        places = tuple(side + 2 * before - 2 for side in inputs.shape[1:3])
+        gather = self._joined(gathered, places, activation)
+        return gather(*products, *map(ops.convert_to_tensor, bias))
+
+    def _kernels_of(self, kernel: Any, turn: Callable[[FloatArray], FloatArray]) -> tuple[Any, ...]:
         """One variable for each product: a part of a larger one JAX would copy each time."""
-        if id(kernel) not in self._kernels:
-            each = transformed(self._to_host(kernel.value))
+        key = (id(kernel), turn)
+        if key not in self._kernels:
+            each = transformed(turn(self._to_host(kernel.value)))
             made_of = tuple(
                 keras.Variable(one, dtype=kernel.dtype, trainable=False) for one in each
             )
-            self._kernels[id(kernel)] = (kernel, made_of)
-        return self._kernels[id(kernel)][1]
+            self._kernels[key] = (kernel, made_of)
+        return self._kernels[key][1]
 
     def _joined(self, function: Callable[..., Any], *settings: Any) -> Callable[..., Any]:
         """One program for all layers alike: they share what is compiled."""
@@ -107,6 +145,22 @@ class Minimal:
         if key not in self._programs:
             self._programs[key] = self._join(partial(function, *settings))
         return self._programs[key]
+
+
+def fits(graph: Graph, steps: Sequence[Step]) -> bool:
+    """Whether minimal filtering has a place among some steps."""
+    return any(_fits(step, graph) for step in steps)
+
+
+def _put_in_place(stand_in: Callable[[Step], Step], graph: Graph, steps: Sequence[Step]) -> Graph:
+    paths = {step.path for step in steps}
+    return replace(
+        graph,
+        steps=tuple(
+            stand_in(step) if step.path in paths and _fits(step, graph) else step
+            for step in graph.steps
+        ),
+    )
 
 
 def _fits(step: Step, graph: Graph) -> bool:
@@ -119,9 +173,23 @@ def _fits(step: Step, graph: Graph) -> bool:
         and conv.strides == conv.dilation_rate == (1, 1)
         and conv.groups == 1
         and conv.activation in _ACTIVATIONS
+        and conv.padding in _BEFORE
         and conv.kernel.shape[-2] * conv.kernel.shape[-1] >= WORTH_IT
         and None not in graph.shapes[step.inputs[0]][1:]
     )
+
+
+def _bias_of(convolution: Any) -> tuple[Any, ...]:
+    return (convolution.bias,) if convolution.use_bias else ()
+
+
+def _as_it_is(kernel: FloatArray) -> FloatArray:
+    return kernel
+
+
+def _turned(kernel: FloatArray) -> FloatArray:
+    """The kernel of the way back: turned round, from filters to channels."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
 def transformed(kernel: FloatArray) -> FloatArray:
@@ -130,12 +198,15 @@ def transformed(kernel: FloatArray) -> FloatArray:
     return (np.kron(_G, _G) @ taps).reshape(16, *kernel.shape[2:]).astype(kernel.dtype)
 
 
-def spread_out(padding: str, inputs: Tensor) -> list[Tensor]:
-    """B' d B of each tile d: for (N, h, w, C) 16 of (tiles, C)."""
+def spread_out(before: int, inputs: Tensor) -> list[Tensor]:
+    """B' d B of each tile d: for (N, h, w, C) 16 of (tiles, C).
+
+    Args:
+        before: Places of padding on each side.
+        inputs: Pictures.
+    """
     sides, channels = inputs.shape[1:3], inputs.shape[-1]
-    before = (_SIZE[0] - 1) // 2 if padding == "same" else 0
-    tiles = [ceil(places / 2) for places in made(sides, _SIZE, (1, 1), padding)]
-    after = [2 * count + 2 - before - side for count, side in zip(tiles, sides, strict=True)]
+    after = [before + side % 2 for side in sides]
     inputs = ops.pad(inputs, [(0, 0), *((before, each) for each in after), (0, 0)])
     read = windows(inputs, _TILE, (2, 2), "valid")
     rows = [
@@ -144,6 +215,11 @@ def spread_out(padding: str, inputs: Tensor) -> list[Tensor]:
     ]
     found = (row[one] + sign * row[other] for row in rows for one, other, sign in _DIFFERENCES)
     return [ops.reshape(each, (-1, channels)) for each in found]
+
+
+def spread_rectified(before: int, upstream: Tensor, made_of: Tensor) -> list[Tensor]:
+    """The same of a gradient, by what a rectifier made: 0 where that is closed."""
+    return spread_out(before, ops.where(made_of > 0, upstream, ops.zeros_like(upstream)))
 
 
 def gathered(places: tuple[int, int], activation: Callable[..., Any], *given: Tensor) -> Tensor:
