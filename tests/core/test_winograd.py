@@ -12,7 +12,9 @@ from xai_core.probe import backend
 from xai_core.probe.winograd import Minimal, fits, gathered, spread_out, transformed
 from xai_core.surgery import read_graph, variables_of
 
-SIZE = (11, 14)
+SIZE = (22, 25)
+FLOAT32 = 5e-6
+"""How far apart two orders of adding up 2,304 terms may be, of the largest sum."""
 BEFORE = {"valid": 0, "same": 1}
 WIDE = 256
 
@@ -107,7 +109,7 @@ LEFT = {
 }
 
 
-def around(convolution, size=SIZE, channels=WIDE // 2):
+def around(convolution, size=SIZE, channels=WIDE):
     inputs = keras.Input((*size, channels))
     x = layers.GlobalAveragePooling2D()(convolution(inputs))
     return drawn(keras.Model(inputs, x), seed=3)
@@ -132,11 +134,11 @@ def test_the_function_is_the_same(case):
     assert changed(graph, other) == [convolution.name]
     assert fits(graph, graph.steps)
     assert changed(graph, minimal.forwards(graph, ())) == []
-    pictures = draw(2, *SIZE, WIDE // 2).astype(np.float32)
+    pictures = draw(2, *SIZE, WIDE).astype(np.float32)
     given = {graph.input: ops.convert_to_tensor(pictures)}
     one, two = (array(each.run(given, [each.output])[each.output]) for each in (graph, other))
     assert np.abs(one).max() > 0.1
-    np.testing.assert_allclose(two, one, atol=1e-6 * np.abs(one).max(), rtol=0)
+    np.testing.assert_allclose(two, one, atol=FLOAT32 * np.abs(one).max(), rtol=0)
     # It reads its own kernels, and the layer's bias alone.
     old = {id(each) for each in convolution.weights}
     read = [id(each) in old for each in variables_of(other)]
@@ -157,16 +159,16 @@ def back(graph, images, upstream):
 @pytest.mark.parametrize("case", FIT)
 def test_the_way_back_is_the_same(case):
     convolution = FIT[case]()
-    inputs = keras.Input((*SIZE, WIDE // 2))
+    inputs = keras.Input((*SIZE, WIDE))
     model = drawn(keras.Model(inputs, convolution(inputs)), seed=3)
     graph, _, minimal = filtered(model)
     other = minimal.both_ways(graph, graph.steps)
     assert changed(graph, other) == [convolution.name]
-    pictures = draw(2, *SIZE, WIDE // 2).astype(np.float32)
+    pictures = draw(2, *SIZE, WIDE).astype(np.float32)
     upstream = draw(2, *model.output.shape[1:], seed=6).astype(np.float32)
     one, two = (back(each, pictures, upstream) for each in (graph, other))
     assert np.abs(one).max() > 0.1
-    np.testing.assert_allclose(two, one, atol=2e-6 * np.abs(one).max(), rtol=0)
+    np.testing.assert_allclose(two, one, atol=FLOAT32 * np.abs(one).max(), rtol=0)
     read = {id(each) for each in variables_of(other)} - {id(each) for each in convolution.weights}
     assert len(read) == 32
 
@@ -176,6 +178,11 @@ def test_what_is_left_alone(case):
     graph, other, _ = filtered(around(LEFT[case]()))
     assert changed(graph, other) == []
     assert not fits(graph, graph.steps)
+
+
+def test_small_pictures_are_left_alone():
+    graph, other, _ = filtered(around(layers.Conv2D(WIDE, 3), size=(20, 25)))
+    assert changed(graph, other) == []
 
 
 def test_pictures_of_any_size_are_left_alone():
@@ -196,10 +203,10 @@ def test_what_reads_its_kernel_otherwise_is_left_alone():
 
 def build(wide=WIDE):
     inputs = keras.Input((*SIZE, 3))
-    x = layers.Conv2D(128, 3, activation="relu", name="stem")(inputs)
+    x = layers.Conv2D(WIDE, 3, activation="relu", padding="same", name="stem")(inputs)
     x = layers.Conv2D(wide, 3, padding="same", use_bias=False, name="wide")(x)
     x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
-    x = layers.Conv2D(128, 3, activation="relu", padding="same", name="deep")(x)
+    x = layers.Conv2D(WIDE, 3, activation="relu", padding="same", name="deep")(x)
     x = layers.Conv2D(wide, 3, activation="relu", padding="same", name="head")(x)
     x = layers.GlobalAveragePooling2D()(x)
     model = drawn(keras.Model(inputs, layers.Dense(5, name="logits")(x)), seed=4)
@@ -245,7 +252,7 @@ def replaced(study):
     }
 
 
-METHODS = ["grad-cam", "grad-cam++", "hirescam", "layercam", "xgrad-cam", "eigen-cam", "score-cam"]
+METHODS = ["grad-cam", "grad-cam++", "hirescam", "layercam", "xgrad-cam", "eigen-cam"]
 
 
 @pytest.mark.compiles
@@ -288,7 +295,7 @@ def test_it_begins_after_so_many_pictures_and_ends_at_the_layer(registry, file, 
 def test_input_gradients_are_the_same(registry, file, pictures):
     plain, auto = study_of(file, registry, "compiled"), study_of(file, registry)
     auto.compare(pictures, ["grad-cam"], 0, layers=["deep"])
-    methods = ["saliency", "gradient-x-input", "grad-cam", "eigen-cam", "integrated-gradients"]
+    methods = ["saliency", "gradient-x-input", "grad-cam", "eigen-cam"]
     one, two, exact = (
         study.compare(pictures[:2], methods, [0, 3], layers=["deep"])
         for study in (plain, auto, plain.in_float64())
@@ -359,5 +366,5 @@ def test_openvino_filters_in_float32(registry, file, pictures):
     kinds = {
         end: [graph.step(name).kind for name in ("wide", "norm")] for end, graph in graphs.items()
     }
-    assert set(kinds) == {"deep", "logits"}
+    assert set(kinds) == {"deep"}
     assert all(each == ["function", "function"] for each in kinds.values())

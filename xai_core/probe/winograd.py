@@ -14,7 +14,7 @@ backend that joins them is needed.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil
+from math import ceil, prod
 from types import MappingProxyType
 from typing import Any
 
@@ -35,9 +35,12 @@ _BEFORE = MappingProxyType({"valid": 0, "same": 1})
 """Places of padding on each side; on the way back, what is left of 2."""
 _TILE = (4, 4)
 
-WORTH_IT = 2**15
-"""Input times output channels from which on less is spent on tiles than saved on products: with 128
-to 128 channels as much, with 128 to 256 a fifth of the convolution less."""
+PAIRS = 2**16
+"""Input times output channels from which on more is saved on products than spent on tiles: with 128
+to 128 channels as much, with 256 to 256 a third of the convolution."""
+PRODUCTS = 2**25
+"""And as many again times the places of a picture. In ResNet50, where there are fewer, what kernels
+of 16/9 of the size take to be read outweighs the rest."""
 
 _RELU = activations.relu
 _ACTIVATIONS = (activations.linear, _RELU)
@@ -174,9 +177,14 @@ def _fits(step: Step, graph: Graph) -> bool:
         and conv.groups == 1
         and conv.activation in _ACTIVATIONS
         and conv.padding in _BEFORE
-        and conv.kernel.shape[-2] * conv.kernel.shape[-1] >= WORTH_IT
         and None not in graph.shapes[step.inputs[0]][1:]
+        and _is_worth_it(conv.kernel.shape, graph.shapes[step.inputs[0]])
     )
+
+
+def _is_worth_it(kernel: Sequence[int], pictures: Sequence[Any]) -> bool:
+    pairs = kernel[-2] * kernel[-1]
+    return pairs >= PAIRS and pairs * prod(pictures[1:3]) >= PRODUCTS
 
 
 def _bias_of(convolution: Any) -> tuple[Any, ...]:
