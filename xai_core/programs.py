@@ -13,6 +13,7 @@ from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.openvino import Inference
+from xai_core.probe.separable import with_products
 from xai_core.probe.winograd import Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
@@ -93,11 +94,13 @@ class Programs:
                 self._probes.pop(kind, None)
                 kind = kind._replace(is_minimal=True)
             if kind not in self._probes:
-                self._probes[kind] = self._probe(kind, layers, start)
+                self._probes[kind] = self._probe(kind, images, layers, start)
             probe = self._probes[kind]
         return probe(images, wanted)
 
-    def _probe(self, kind: Kind, layers: Sequence[Step], start: Step | None) -> Probe:
+    def _probe(
+        self, kind: Kind, images: Tensor, layers: Sequence[Step], start: Step | None
+    ) -> Probe:
         readout = self._under(kind.rule)
         frozen: Sequence[tuple[Any, FloatArray]] = ()
         if self._weights != "read":
@@ -107,6 +110,8 @@ class Programs:
                 is_back = Needs.INPUT_GRADIENTS in kind.needs
                 filtering = self._minimal.both_ways if is_back else self._minimal.forwards
                 graph = filtering(graph, _trunk(graph, kind, layers, start))
+            if backend().joins(images):
+                graph = with_products(graph)
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
             if self._weights == "built in":

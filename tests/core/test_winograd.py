@@ -368,3 +368,26 @@ def test_openvino_filters_in_float32(registry, file, pictures):
     }
     assert set(kinds) == {"deep"}
     assert all(each == ["function", "function"] for each in kinds.values())
+
+
+@pytest.mark.tensorflow
+def test_where_tensorflow_was_built_without_its_compiler_nothing_is_filtered(
+    registry, file, pictures, monkeypatch
+):
+    from xai_core.probe import tensorflow
+
+    def refused(function):
+        def run(*_):
+            raise tensorflow.tf.errors.UnimplementedError(None, None, "no compiler")
+
+        return run
+
+    monkeypatch.setattr(tensorflow, "joined", refused)
+    tensorflow._has_xla.cache_clear()
+    try:
+        study = study_of(file, registry)
+        study.compare(pictures, ["grad-cam"], 0, layers=["deep"])
+        study.compare(pictures[:1], ["grad-cam"], 0, layers=["deep"])
+        assert list(replaced(study).values()) == [[]]
+    finally:
+        tensorflow._has_xla.cache_clear()

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -40,7 +40,17 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
 
 def joins(images: Tensor) -> bool:
     """Whether minimal filtering is faster where pictures are: on a CPU, given what is `joined`."""
-    return "CPU" in images.device
+    return "CPU" in images.device and _has_xla()
+
+
+@cache
+def _has_xla() -> bool:
+    """Whether this build of TensorFlow can join operations at all."""
+    try:
+        joined(tf.negative)(tf.constant(1.0))
+    except (tf.errors.OpError, ValueError):
+        return False
+    return True
 
 
 def joined(function: Callable[..., Any]) -> Callable[..., Any]:
