@@ -110,7 +110,7 @@ class Programs:
                 is_back = Needs.INPUT_GRADIENTS in kind.needs
                 filtering = self._minimal.both_ways if is_back else self._minimal.forwards
                 graph = filtering(graph, _trunk(graph, kind, layers, start))
-            if backend().joins(images):
+            if backend().has_faster_ways(images):
                 graph = with_products(graph)
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
@@ -125,10 +125,9 @@ class Programs:
     ) -> bool:
         """Whether minimal filtering has a place in such a pass, and is faster where it runs."""
         if kind not in self._filterable:
-            graph = self._readout.graph
-            self._filterable[kind] = backend().joins(images) and fits(
-                graph, _trunk(graph, kind, layers, start)
-            )
+            graph = self._under(kind.rule).graph
+            trunk = _trunk(graph, kind, layers, start)
+            self._filterable[kind] = backend().has_faster_ways(images) and fits(graph, trunk)
         return self._filterable[kind]
 
     def _forget(self) -> None:

@@ -322,6 +322,20 @@ def test_a_model_without_such_a_convolution_is_compiled_once(registry, narrow, p
     assert [kind.is_minimal for kind in study._programs.kinds] == [False]
 
 
+@pytest.mark.compiles
+def test_a_rule_that_leaves_nothing_to_filter_compiles_nothing_anew(registry, tmp_path, pictures):
+    inputs = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(WIDE, 3, activation="relu", padding="same")(inputs)
+    x = layers.Conv2D(WIDE, 3, activation="relu", padding="same")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    drawn(keras.Model(inputs, layers.Dense(5)(x)), seed=4).save(tmp_path / "fused.keras")
+    study = study_of(tmp_path / "fused.keras", registry)
+    study.compare(pictures, ["guided-backprop", "saliency"], 0)
+    study.compare(pictures[:1], ["guided-backprop", "saliency"], 0)
+    minimal = {kind.rule.value: kind.is_minimal for kind in study._programs.kinds}
+    assert minimal == {"guided": False, "plain": True}
+
+
 @pytest.mark.parametrize("engine", ["compiled", "eager"])
 def test_weights_that_are_read_each_time_are_never_filtered(registry, file, pictures, engine):
     study = study_of(file, registry, engine)

@@ -56,8 +56,8 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return run
 
 
-def joins(images: Tensor) -> bool:
-    """Whether minimal filtering is faster where pictures are: on a CPU, given what is `joined`."""
+def has_faster_ways(images: Tensor) -> bool:
+    """Whether stand-ins for convolutions are faster where pictures are: on a CPU, if `joined`."""
     return {each.platform for each in images.devices()} == {"cpu"}
 
 

@@ -38,8 +38,8 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return _once_a_shape(tf.function(partial(function, ()), autograph=False))
 
 
-def joins(images: Tensor) -> bool:
-    """Whether minimal filtering is faster where pictures are: on a CPU, given what is `joined`."""
+def has_faster_ways(images: Tensor) -> bool:
+    """Whether stand-ins for convolutions are faster where pictures are: on a CPU, if `joined`."""
     return "CPU" in images.device and _has_xla()
 
 

@@ -67,8 +67,8 @@ compiled = eager
 """Not compiled: what torch's own compiler would gain was not measured."""
 
 
-def joins(images: Tensor) -> bool:
-    """Whether minimal filtering is faster: not where nothing is joined."""
+def has_faster_ways(images: Tensor) -> bool:
+    """Whether stand-ins for convolutions are faster: not where nothing is joined."""
     return False
 
 
