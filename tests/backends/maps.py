@@ -8,13 +8,18 @@ reads the weights from FOLDER and writes FOLDER/BACKEND-DTYPE.npz.
 import json
 import sys
 from dataclasses import fields, replace
+from itertools import compress
+from operator import not_
 from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
+import xai_core
 import xai_plugins
 from xai_core import Study
+from xai_core.needs import Needs
 from xai_core.probe import backend
 from xai_core.registry import Plugin, Registry, Source
 from xai_core.testing.models import EVERYDAY, TINY_MODELS
@@ -28,26 +33,40 @@ APPLICATIONS = {
 }
 SIZES = {"vgg16": (64, 96), "resnet50": (64, 96), "xception": (96, 128)}
 EMBEDDED = "efficientnet-lite0"
+SHALLOW = {
+    "vgg16": "block1_conv2",
+    "resnet50": "conv1_relu",
+    "xception": "block1_conv1_act",
+    EMBEDDED: "stem_activation",
+}
+"""Where the methods that ask about every channel find few of them."""
+PHOTOGRAPHS = ("chelsea.png", "coffee.png")
 FEWER = {"masks": 40, "samples": 40, "steps": 12}
 """Of the parameters that a method's questions grow with."""
+FEWER_OF_LARGE = {
+    "integrated-gradients": {"steps": 4},
+    "occlusion": {"window": 32},
+    **{
+        name: {"samples": 4}
+        for name in ("expected-gradients", "smoothgrad", "vargrad", "squaregrad")
+    },
+}
+"""For large models, whose passes in float64 take up to half a second a picture."""
 TARGETS = [0, 1]
 
 
-def few(explainer):
+def few(explainer, is_tiny):
     """The method with fewer questions."""
     names = {each.name for each in fields(explainer)}
-    return replace(explainer, **{name: few for name, few in FEWER.items() if name in names})
+    fewer = {name: few for name, few in FEWER.items() if name in names}
+    return replace(explainer, **fewer | ({} if is_tiny else FEWER_OF_LARGE.get(explainer.name, {})))
 
 
-def every_method():
-    return [few(each) for each in xai_plugins.xai_explainers()]
-
-
-def without_questions():
-    from xai_core.needs import Needs
-
-    asks = Needs.QUERIES | Needs.HEAD_QUERIES
-    return [each for each in xai_plugins.xai_explainers() if not each.needs & asks]
+def methods(is_tiny):
+    """Those that ask nothing, and those that ask, which large models do about one picture only."""
+    made = [few(each, is_tiny) for each in xai_plugins.xai_explainers()]
+    asks = [bool(each.needs & (Needs.QUERIES | Needs.HEAD_QUERIES)) for each in made]
+    return list(compress(made, map(not_, asks))), list(compress(made, asks))
 
 
 def build(name, dtype):
@@ -75,7 +94,14 @@ def build(name, dtype):
     return TINY_MODELS[name]()
 
 
-def pictures(size, channels):
+def photographs(size):
+    height, width = size
+    folder = Path(xai_core.__file__).parent / "demo"
+    read = (Image.open(folder / name).convert("RGB") for name in PHOTOGRAPHS)
+    return [np.asarray(each.resize((width, height))) for each in read]
+
+
+def drawn(size, channels):
     draw = np.random.default_rng(4)
     height, width = size
     light = np.linspace(0.3, 1, height)[:, None] * np.linspace(1, 0.4, width)[None]
@@ -100,9 +126,15 @@ def main(folder, dtype):
                 model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
         is_tiny = name in TINY_MODELS
         study = Study(model, registry=REGISTRY, preprocess="tf" if is_tiny else None)
-        methods = every_method() if is_tiny else without_questions()
-        seen = pictures(study.input.size, study.input.channels)
-        for cell in study.compare(seen, methods, TARGETS).cells:
+        size = study.input.size
+        seen = drawn(size, study.input.channels) if is_tiny else photographs(size)
+        silent, asking = methods(is_tiny)
+        asked = seen if is_tiny else seen[:1]
+        compared = (
+            study.compare(seen, silent, TARGETS),
+            study.compare(asked, asking, TARGETS, layers=SHALLOW.get(name, ())),
+        )
+        for cell in (cell for each in compared for cell in each.cells):
             failed = isinstance(cell, Failure)
             picture = cell.picture if failed else cell.picture.name
             key = "|".join([name, cell.method.name, str(cell.target.index), picture])

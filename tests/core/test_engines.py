@@ -10,7 +10,10 @@ from plain import drawn
 
 from xai_core import Study
 from xai_core.demo import cat
+from xai_core.engines import values_of
 from xai_core.errors import UsageError
+from xai_core.probe.openvino import Inference, openvino
+from xai_core.surgery.graph import read_graph, variables_of
 
 SIZE = (16, 24)
 
@@ -165,6 +168,36 @@ def test_openvino_gives_the_same_maps(registry, file, picture):
     one, two = (each.explain(picture, "saliency", target=0) for each in (plain, study))
     np.testing.assert_allclose(two.map, one.map, atol=1e-5 * one.map.max(), rtol=0)
     assert {kind.start for kind in study._programs.kinds} == {"first", "head", None}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_openvino_keeps_pictures_side_by_side_apart(registry, file, count):
+    draw = np.random.default_rng(6)
+    pictures = [draw.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(count)]
+    expected = study_of(file, registry, "compiled").compare(pictures, ["grad-cam"], 1)
+    found = study_of(file, registry, "openvino").compare(pictures, ["grad-cam"], 1)
+    peaks = [np.abs(one.map).max() for one in expected]
+    assert len(set(peaks)) == count
+    for one, two, peak in zip(expected, found, peaks, strict=True):
+        assert peak > 1e-5
+        np.testing.assert_allclose(two.map, one.map, atol=1e-5 * peak, rtol=0)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("streams", [1, 2, 4, 8])
+def test_openvino_answers_about_each_of_a_batch_whatever_the_streams(streams):
+    graph = read_graph(build())
+    end = graph.step("deep")
+    inference = Inference(graph, end, values_of(variables_of(graph)), "f32")
+    alone = (1, *SIZE, 3)
+    program = inference._compile(alone, np.dtype("float32"), "THROUGHPUT")
+    inference._streams[alone] = openvino().AsyncInferQueue(program, streams)
+    pictures = np.random.default_rng(7).uniform(-1, 1, (5, *SIZE, 3)).astype(np.float32)
+    given = keras.ops.convert_to_tensor(pictures)
+    expected = graph.run({graph.input: given}, [end.outputs[0]])[end.outputs[0]]
+    assert np.ptp(expected, axis=0).max() > 0.1  # no two pictures alike
+    np.testing.assert_allclose(inference(given), expected, atol=1e-6)
 
 
 @pytest.mark.tensorflow
