@@ -12,6 +12,7 @@ from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
+from xai_core.probe.dense import in_pieces
 from xai_core.probe.openvino import Inference
 from xai_core.probe.separable import with_products
 from xai_core.probe.winograd import Minimal, fits
@@ -112,6 +113,7 @@ class Programs:
                 graph = filtering(graph, _trunk(graph, kind, layers, start))
             if backend().has_faster_ways(images):
                 graph = with_products(graph)
+                graph = in_pieces(graph) if backend().GAINS_BY_PIECES else graph
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
             if self._weights == "built in":

@@ -18,7 +18,7 @@ from PIL import Image
 
 import xai_core
 import xai_plugins
-from xai_core import Study
+from xai_core import Study, queries
 from xai_core.needs import Needs
 from xai_core.probe import backend
 from xai_core.registry import Plugin, Registry, Source
@@ -53,6 +53,8 @@ FEWER_OF_LARGE = {
 }
 """For large models, whose passes in float64 take up to half a second a picture."""
 TARGETS = [0, 1]
+queries.QUERY_BATCH = 8
+"""Batches are filled up, and half of these questions would be filling."""
 
 
 def few(explainer, is_tiny):

@@ -96,7 +96,7 @@ FIT = {
     "no bias": lambda: layers.Conv2D(WIDE, 3, use_bias=False),
 }
 LEFT = {
-    "few channels": lambda: layers.Conv2D(WIDE - 1, 3),
+    "few channels": lambda: layers.Conv2D(WIDE // 2 - 1, 3),
     "another size": lambda: layers.Conv2D(WIDE, (3, 1)),
     "steps": lambda: layers.Conv2D(WIDE, 3, strides=2),
     "dilated": lambda: layers.Conv2D(WIDE, 3, dilation_rate=2),

@@ -17,6 +17,9 @@ from xai_core.typing import Tensor, Way
 ONCE: Way = "compiled"
 """What is faster for a single pass: layer by layer, each operation is compiled by itself."""
 
+GAINS_BY_PIECES = False
+"""Of a large dense layer, on a CPU: XLA copies them on the way back, and takes twice as long."""
+
 
 @contextmanager
 def precise() -> Iterator[None]:

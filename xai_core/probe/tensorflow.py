@@ -16,6 +16,10 @@ from xai_core.typing import Tensor, Way
 ONCE: Way = "eager"
 """What is faster for a single pass: to compile takes longer than to run layer by layer."""
 
+GAINS_BY_PIECES = True
+"""Of a large dense layer, on a CPU: for eight pictures VGG16's first takes 59 ms in place of 93,
+forwards and back."""
+
 
 @contextmanager
 def precise() -> Iterator[None]:

@@ -18,6 +18,9 @@ from xai_core.typing import Tensor, Way
 ONCE: Way = "eager"
 """What is faster for a single pass: nothing is compiled here."""
 
+GAINS_BY_PIECES = False
+"""Of a large dense layer: not measured."""
+
 
 _AXES = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 

@@ -35,7 +35,7 @@ _BEFORE = MappingProxyType({"valid": 0, "same": 1})
 """Places of padding on each side; on the way back, what is left of 2."""
 _TILE = (4, 4)
 
-PAIRS = 2**16
+PAIRS = 2**15
 """Input times output channels from which on more is saved on products than spent on tiles: with 128
 to 128 channels as much, with 256 to 256 a third of the convolution."""
 PRODUCTS = 2**25

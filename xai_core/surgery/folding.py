@@ -111,9 +111,13 @@ def _fits(convolution: Step, normalisation: Step) -> bool:
 
 def is_plain(convolution: Any) -> bool:
     """Whether a convolution reads its kernel as it is, with the channels last."""
-    is_adapted = bool(getattr(convolution, "lora_enabled", False))
-    is_quantised = convolution.quantization_mode is not None
-    return convolution.data_format == "channels_last" and not is_adapted and not is_quantised
+    return convolution.data_format == "channels_last" and reads_its_kernel(convolution)
+
+
+def reads_its_kernel(layer: Any) -> bool:
+    """Whether a layer's kernel is the one that it multiplies by: neither adapted nor quantised."""
+    is_adapted = bool(getattr(layer, "lora_enabled", False))
+    return layer.quantization_mode is None and not is_adapted
 
 
 def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pair:
