@@ -117,3 +117,27 @@ def test_kernels_lie_otherwise_and_are_the_same(registry, tmp_path):
     # A model from outside is read as it is.
     Study(model, registry=registry, preprocess="unit").explain(PICTURE, "grad-cam", target=0)
     assert [each.value.stride() for each in model.weights] == strides
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("batch", [(), (1,), (3,), (2, 3)])
+def test_eigenvectors_are_found_matrix_by_matrix(batch):
+    """Two batches of large matrices, solved at once by two threads, would wait for each other."""
+    import jax
+
+    from xai_core.probe.jax_layers import fast_layers
+
+    draw = np.random.default_rng(3)
+    half = draw.normal(size=(*batch, 5, 5))
+    matrices = (half + half.swapaxes(-1, -2)).astype(np.float32)
+    given = ops.convert_to_tensor(matrices)
+    with fast_layers():
+        values, vectors = (array(each) for each in ops.linalg.eigh(given))
+        steps = str(jax.make_jaxpr(ops.linalg.eigh)(given))
+    solved = [line for line in steps.splitlines() if "= eigh[" in line.replace("\t", " ")]
+    assert values.shape == (*batch, 5)
+    rebuilt = (vectors * values[..., None, :]) @ vectors.swapaxes(-1, -2)
+    np.testing.assert_allclose(rebuilt, matrices, atol=1e-5)
+    assert (np.diff(values, axis=-1) > 0).all()
+    assert solved
+    assert all("f32[5,5]" in line for line in solved)

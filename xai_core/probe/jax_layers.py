@@ -1,7 +1,7 @@
-"""What Keras' layers do slowly on JAX, on a CPU, and what stands there while a study runs."""
+"""What Keras does slowly or for ever on JAX, on a CPU, and what stands there while a study runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import inf, prod
 from typing import Any
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from keras import ops
-from keras.src.backend.jax import nn
+from keras.src.backend.jax import linalg, nn
 
 from xai_core.probe.highest import chosen, first_of
 from xai_core.probe.products import pointwise, unrolled
@@ -133,6 +133,18 @@ def _pooled_change(
 _pooled.defjvp(_pooled_change)
 
 
+def _eigh(x: Tensor) -> Any:
+    """Matrix by matrix.
+
+    A batch of large ones waits in one of XLA's threads until the others have solved its parts.
+    Where as many batches as there are threads are solved at once, all of them wait for ever.
+    """
+    if x.ndim == 2 or not _runs_on_a_cpu():
+        return _keras_eigh(x)
+    values, vectors = jax.lax.map(_keras_eigh, ops.reshape(x, (-1, *x.shape[-2:])))
+    return ops.reshape(values, x.shape[:-1]), ops.reshape(vectors, x.shape)
+
+
 def _is_plain(inputs: Tensor, padding: Any, data_format: str | None) -> bool:
     """Pictures on a CPU with the channels last. Half precision would add up in half precision."""
     return (
@@ -160,10 +172,12 @@ def _runs_on_a_cpu() -> bool:
 _keras_depthwise_conv = nn.depthwise_conv
 _keras_conv = nn.conv
 _keras_max_pool = nn.max_pool
+_keras_eigh = linalg.eigh
 REPLACED = (
     Replaced(vars(nn), "depthwise_conv", _depthwise_conv),
     Replaced(vars(nn), "conv", _conv),
     Replaced(vars(nn), "max_pool", _max_pool),
+    Replaced(vars(linalg), "eigh", _eigh),
 )
 """What another version of Keras does not have stays as it is there."""
 
@@ -171,6 +185,7 @@ REPLACED = (
 @contextmanager
 def fast_layers() -> Iterator[None]:
     """Until the last of those that want it is done."""
-    depthwise_conv, conv, max_pool = REPLACED
-    with depthwise_conv(), conv(), max_pool():
+    with ExitStack() as replaced:
+        for each in REPLACED:
+            replaced.enter_context(each())
         yield
