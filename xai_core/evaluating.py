@@ -36,6 +36,7 @@ from xai_core.resuming import (
     make_lines,
     open_journal,
 )
+from xai_core.room import Room
 from xai_core.settings import text_of
 from xai_core.targets import Wanted
 from xai_core.types import Comparison, Explanation, Failure, Pass, Target
@@ -110,11 +111,11 @@ def run_evaluation(
     is_interrupted = False
     with open_journal(study, path, seed, (*lines, *used)) as journal:
         gallery, copies = Gallery(study, sources), Copies(study, seed)
-        pairs = every_pair(lines, used)
+        pairs, room = every_pair(lines, used), Room()
         sample = LadderSample(
             study, plan.explainers, metrics, dict(zip(names, sources, strict=True)), seed
         )
-        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal, sample)
+        shared = _Shared(study, plan, pairs, gallery, copies, masks, seed, journal, sample, room)
         for number, (source, name) in enumerate(zip(sources, names, strict=True)):
             try:
                 tell = partial(_tell, progress, measured, total)
@@ -128,6 +129,7 @@ def run_evaluation(
                     "measured of the next is kept"
                 )
                 break
+        notices += dict.fromkeys(room.notices)
         notices += journal.notices()
     progress(len(measured), total, "")
     return Evaluation(
@@ -186,6 +188,7 @@ class _Shared:
     seed: int
     journal: NoJournal
     sample: LadderSample
+    room: Room
 
 
 @dataclass(frozen=True)
@@ -217,15 +220,16 @@ def _measure(
         columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
         part = left_of(shared.plan, columns)
         made = run_plan(study, part, [picture], 1, making) if part.explainers else Comparison(())
+        shared.room.notices += made.notices
     except XaiError as error:
         yield from _nothing(shared, name, error)
         return
     pixels = sealed(study.input.fitted([picture])[0][0])
     seeds = (shared.seed, int(picture.sha256[:16], 16))
     running = [""]
-    answers = Answers(study, lambda count: tell(f"{running[0]}, {count:,} queries"))
+    answers = Answers(study, lambda count: tell(f"{running[0]}, {count:,} queries"), shared.room)
     rows = tuple(map(str, part.methods))
-    maps = Maps(study, shared.copies, part.explainers, rows)
+    maps = Maps(study, shared.copies, part.explainers, rows, shared.room)
     shares = [_share(each, made.passes, len(part.wanted)) for each in part.explainers]
     cells = iter(made.cells)
     for column in columns:

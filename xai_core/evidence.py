@@ -10,10 +10,8 @@ from keras import ops
 
 from xai_core.errors import UndeclaredNeedError
 from xai_core.needs import Needs
+from xai_core.room import QUERY_BATCH
 from xai_core.typing import FloatArray, Tensor
-
-QUERY_BATCH = 32
-"""Pictures to a pass of queries: shorter ones are padded, so that one program serves them all."""
 
 
 @dataclass(frozen=True)

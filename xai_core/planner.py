@@ -35,6 +35,7 @@ from xai_core.probe import AT_INPUT, Reading, backend
 from xai_core.progress import Progress
 from xai_core.queries import Queries
 from xai_core.registry import Registry
+from xai_core.room import Room
 from xai_core.settings import text_of
 from xai_core.surgery import Step
 from xai_core.surgery.rewire import Rule
@@ -204,35 +205,33 @@ def run_plan(
     cells: list[Cell] = []
     predictions: list[Prediction] = []
     passes: list[Pass] = []
-    notices: list[str] = []
-    size = min(batch, len(sources))
+    room = Room(min(batch, len(sources)))
     names = tell_apart(sources)
     start = 0
     while start < len(sources):
         progress(start, len(sources), names[start])
-        part = slice(start, start + size)
+        part = slice(start, start + room.pictures)
         group = _read_pictures(sources[part], names[part], lone=len(sources) == 1)
         tell = partial(_tell, progress, (start, len(sources)), names[start])
         try:
-            explained = _explain_batch(study, plan, group, size, passes, tell)
+            explained = _explain_batch(study, plan, group, room, passes, tell)
         except OutOfMemoryError as error:
-            if size > 1:
-                notices.append(f"{error} with {size} pictures to a batch: went on with {size // 2}")
-                size //= 2
+            if room.pictures > 1:
+                room.halve_pictures()
                 continue
             explained = _nothing_fits(study, plan, group, error)
         cells.extend(explained.cells)
         predictions.extend(explained.predictions)
         start += len(group)
     progress(len(sources), len(sources), "")
-    return Comparison(tuple(cells), tuple(predictions), tuple(passes), tuple(notices))
+    return Comparison(tuple(cells), tuple(predictions), tuple(passes), tuple(room.notices))
 
 
 def _explain_batch(
     study: "Study",
     plan: Plan,
     group: Sequence["Picture | Unread"],
-    size: int,
+    room: Room,
     passes: list[Pass],
     tell: Callable[[Job, Batch, int], None],
 ) -> Comparison:
@@ -247,7 +246,7 @@ def _explain_batch(
     explained: Iterator[Sequence[Cell]] = iter(())
     if readable:
         with _room():
-            made = _prepare(study, readable, size)
+            made = _prepare(study, readable, room.pictures)
             read = _read(study, plan, made, passes)
             traced = _traced(study, plan, made, read)
         by_job = []
@@ -255,7 +254,7 @@ def _explain_batch(
             told = partial(tell, job, made)
             told(0)
             with _room():
-                by_job.append(_explain(study, job, made, read, traced.get(number), told))
+                by_job.append(_explain(study, job, made, read, traced.get(number), told, room))
         explained = zip(*by_job, strict=True)
         predictions.extend(predict(study, made, read.numbers, TOP))
     for each in group:
@@ -546,6 +545,7 @@ def _explain(
     read: Readings,
     traced: Made | None,
     told: Callable[[int], None],
+    room: Room,
 ) -> list[Explanation | Failure]:
     """One method, target and layer, for every picture of the batch."""
     explainer, column, wanted, path = job.explainer, job.column, job.wanted, job.path
@@ -556,7 +556,7 @@ def _explain(
         for index in read.numbers.targets[: len(batch.pictures), column].tolist()
     ]
     started = time.perf_counter()
-    queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told)
+    queries = Queries(study, job.at[-1] if job.at else None, explainer.rule, told, room)
 
     def make() -> Attribution:
         if traced is not None:

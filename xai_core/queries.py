@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from xai_core.evidence import QUERY_BATCH
+from xai_core.errors import OutOfMemoryError
 from xai_core.images import as_picture
 from xai_core.needs import Needs
 from xai_core.probe import AT_INPUT, Reading, backend
+from xai_core.room import Room
 from xai_core.surgery import Step
 from xai_core.surgery.rewire import Rule
 from xai_core.typing import Tensor
 
 if TYPE_CHECKING:
     from xai_core.study import Study
+
+_NOT_EVEN_ONE = (
+    "the device ran out of memory with a single query; expected room for one pass over the model "
+    "beside what is held already. Free the device, take fewer pictures to a batch, or take the "
+    "device 'cpu'"
+)
 
 
 class Queries:
@@ -25,6 +32,7 @@ class Queries:
         layer: The target layer, where there is one.
         rule: How rectifiers carry the gradients back that are asked for.
         told: Called with the number of questions that were answered so far.
+        room: How many go at a time.
     """
 
     def __init__(
@@ -33,11 +41,13 @@ class Queries:
         layer: Step | None,
         rule: Rule = Rule.PLAIN,
         told: Callable[[int], None] = lambda count: None,
+        room: Room | None = None,
     ) -> None:
         self._study = study
         self._layer = layer
         self._rule = rule
         self._told = told
+        self._room = room or Room()
         self.count = 0
         """Pictures, or activations, that were asked about."""
 
@@ -102,15 +112,29 @@ class Queries:
         head_of: Step | None = None,
         rule: Rule = Rule.PLAIN,
     ) -> Tensor:
-        answers = []
-        for start in range(0, images.shape[0], QUERY_BATCH):
-            batch = images[start : start + QUERY_BATCH]
-            wanted = targets[start : start + QUERY_BATCH]
-            real = batch.shape[0]
-            missing = QUERY_BATCH - real
-            batch = ops.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)])
-            wanted = ops.pad(wanted, [(0, missing)])
-            reading = self._study.read(batch, wanted[:, None], needs, (), rule=rule, start=head_of)
-            answers.append(pick(reading)[:real])
-            self._add(real)
+        answers: list[Tensor] = []
+        while (start := sum(each.shape[0] for each in answers)) < images.shape[0]:
+            some = slice(start, start + self._room.queries)
+            try:
+                answer = pick(self._pass(images[some], targets[some], needs, head_of, rule))
+                if not answers:
+                    backend().to_host(answer)  # a device may run out of memory only while it works
+            except Exception as error:
+                if not backend().is_out_of_memory(error):
+                    raise
+                if self._room.queries == 1:
+                    raise OutOfMemoryError(_NOT_EVEN_ONE) from error
+                self._room.halve_queries()
+                continue
+            answers.append(answer[: len(targets[some])])
+            self._add(len(targets[some]))
         return ops.concatenate(answers, axis=0)
+
+    def _pass(
+        self, images: Tensor, targets: Tensor, needs: Needs, head_of: Step | None, rule: Rule
+    ) -> Reading:
+        """One pass, filled up so that all of them have one shape."""
+        missing = self._room.queries - images.shape[0]
+        images = ops.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
+        targets = ops.pad(targets, [(0, missing)])
+        return self._study.read(images, targets[:, None], needs, (), rule=rule, start=head_of)

@@ -13,13 +13,13 @@ import numpy as np
 
 from xai_core.errors import MetricError, UnknownNameError, UsageError, XaiError
 from xai_core.evaluating import scored
-from xai_core.evidence import QUERY_BATCH
 from xai_core.interfaces import Metric
 from xai_core.metrics import Other, Rung, Score, Trial, Witness
 from xai_core.planner import Job, Plan, where_it_runs
 from xai_core.progress import Progress
 from xai_core.rank_correlation import spearman
 from xai_core.references import REFERENCES
+from xai_core.room import QUERY_BATCH, Room
 from xai_core.trust import (
     DRAWS,
     LEAST,
@@ -72,7 +72,7 @@ def run_trust(
     steps = choose_steps(trust.budget - again.queries, maps)
     testing = _Testing(study, plan, _metrics(study, steps), again, trust.seed)
     verdicts: dict[int, Verdict] = {}
-    notices = made.notices
+    notices: list[str] = []
     try:
         for number, row in enumerate(rows):
             tell = partial(_tell, progress, verdicts, len(made))
@@ -80,7 +80,7 @@ def run_trust(
                 verdicts[number * many + place] = verdict
     except KeyboardInterrupt:
         told = f"interrupted: {len(verdicts)} of {len(made)} maps are tested, and all are kept"
-        notices = (*notices, told)
+        notices.append(told)
     progress(len(verdicts), len(made), "")
     account = Account(
         model=study.name,
@@ -100,7 +100,8 @@ def run_trust(
         replace(each, verdict=verdicts.get(number)) if isinstance(each, Explanation) else each
         for number, each in enumerate(made.cells)
     )
-    return replace(made, cells=tuple(cells), notices=notices, accounts=(account,))
+    told_all = (*made.notices, *dict.fromkeys(testing.room.notices), *notices)
+    return replace(made, cells=tuple(cells), notices=told_all, accounts=(account,))
 
 
 def _tell(
@@ -181,6 +182,7 @@ class _Testing:
         self._again = again
         self._seed = seed
         self._copies = Copies(study, seed)
+        self.room = Room()
         self.queries = 0
         self.passes = 0
 
@@ -193,7 +195,7 @@ class _Testing:
             return
         picture = next(iter(shown.values())).picture
         running = [picture.name]
-        answers = Answers(self._study, lambda count: tell(running[0], count))
+        answers = Answers(self._study, lambda count: tell(running[0], count), self.room)
         subject = _Subject(
             sealed(self._study.input.fitted([picture])[0][0]),
             self._study.classes.count,

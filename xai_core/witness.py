@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from xai_core.errors import MetricError, ModelError, PictureError, XaiError
-from xai_core.evidence import QUERY_BATCH
 from xai_core.images import as_picture
 from xai_core.interfaces import Explainer
 from xai_core.masks import Mask
@@ -20,6 +19,7 @@ from xai_core.planner import PictureLike
 from xai_core.probe import backend
 from xai_core.queries import Queries
 from xai_core.references import REFERENCES
+from xai_core.room import QUERY_BATCH, Room
 from xai_core.twins import Ladder
 from xai_core.types import Cell, Failure
 from xai_core.typing import FloatArray
@@ -43,11 +43,17 @@ class Answers:
     Args:
         study: Who is asked.
         told: Called with the number of pictures that were run so far.
+        room: How many go at a time.
     """
 
-    def __init__(self, study: "Study", told: Callable[[int], None] = lambda count: None) -> None:
+    def __init__(
+        self,
+        study: "Study",
+        told: Callable[[int], None] = lambda count: None,
+        room: Room | None = None,
+    ) -> None:
         self._study = study
-        self._queries = Queries(study, None, told=told)
+        self._queries = Queries(study, None, told=told, room=room)
         self._probabilities: dict[bytes, FloatArray] = {}
         self._scores: dict[tuple[bytes, int], float] = {}
         self.asked = 0
@@ -190,15 +196,22 @@ class Maps:
         copies: Of the model.
         explainers: The methods, in the order of the rows.
         rows: What to call each.
+        room: Told what did not fit.
     """
 
     def __init__(
-        self, study: "Study", copies: Copies, explainers: Sequence[Explainer], rows: Sequence[str]
+        self,
+        study: "Study",
+        copies: Copies,
+        explainers: Sequence[Explainer],
+        rows: Sequence[str],
+        room: Room,
     ) -> None:
         self._study = study
         self._copies = copies
         self._explainers = explainers
         self._rows = rows
+        self._room = room
         self._known: dict[tuple[object, ...], dict[str, Made]] = {}
         self._cells: dict[tuple[int, int], Sequence[Cell]] = {}
         """The maps at each rung, by how many layers are drawn anew and the class."""
@@ -255,7 +268,9 @@ class Maps:
         if not self._explainers or not len(pictures):
             self._known.update((key, {}) for key in keys)
             return ()
-        cells = study.compare(list(pictures), self._explainers, target, batch=_TOGETHER).cells
+        made = study.compare(list(pictures), self._explainers, target, batch=_TOGETHER)
+        self._room.notices += made.notices
+        cells = made.cells
         many = len(self._explainers)
         for number, key in enumerate(keys):
             mine = cells[number * many : (number + 1) * many]

@@ -13,6 +13,7 @@ from keras import layers
 from xai_core import Explainer, Metric, Needs, Score, Study
 from xai_core.errors import MetricError, UnknownNameError, UsageError
 from xai_core.references import REFERENCES
+from xai_core.room import QUERY_BATCH
 from xai_plugins.metrics import Deletion, Insertion
 
 SIZE = (6, 10)
@@ -263,8 +264,14 @@ def test_they_are_run_in_batches_of_one_shape(softmax, monkeypatch):
 
     monkeypatch.setattr(softmax, "read", watched)
     softmax.evaluate(noise(1), Planted(), Deletion(steps=60), 0)
-    assert set(shapes[1:]) == {(32, *SIZE, 3)}  # the first is the map's own pass
-    assert shapes[0] == (1, *SIZE, 3)
+    # The map's own pass, the picture as it is, and 61 questions about each of five maps.
+    assert shapes == [(1, *SIZE, 3)] + (1 + 5 * 2) * [(34, *SIZE, 3)]
+
+
+@pytest.mark.parametrize("metric", [Deletion(), Insertion()])
+def test_a_curve_leaves_next_to_nothing_of_its_passes_unused(metric):
+    passes = -(-metric.queries // QUERY_BATCH)
+    assert passes * QUERY_BATCH <= 1.02 * metric.queries
 
 
 def test_a_score_does_not_depend_on_the_other_pictures(softmax):

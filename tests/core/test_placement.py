@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from plain import drawn
 
 import xai_core
-from xai_core import Explainer, Needs, Study
+from xai_core import Explainer, Needs, Study, Trust
 from xai_core.errors import OutOfMemoryError, UsageError
 from xai_core.placement import choose_device
 from xai_core.probe import backend
@@ -23,12 +24,12 @@ class NoRoomError(Exception):
 
 @pytest.fixture
 def study(registry, monkeypatch):
-    keras.utils.set_random_seed(3)
     inputs = keras.Input((*SIZE, 3))
     x = layers.Conv2D(4, 3, activation="relu")(inputs)
     x = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
     monkeypatch.setattr(backend(), "is_out_of_memory", lambda error: isinstance(error, NoRoomError))
-    return Study(keras.Model(inputs, x), registry=registry, preprocess="unit", device="cpu")
+    model = drawn(keras.Model(inputs, x), seed=3)
+    return Study(model, registry=registry, preprocess="unit", device="cpu")
 
 
 def pictures(count):
@@ -136,3 +137,76 @@ def test_other_errors_are_as_ever(study):
     made = study.compare(pictures(3), [Breaks()], [0])
     assert len(made.failures) == 3
     assert "raised MemoryError" in str(made.failures[0].error)
+
+
+@dataclass(frozen=True)
+class Asks(Explainer):
+    """Asks about the picture, darker step by step."""
+
+    name: ClassVar[str] = "asks"
+    needs: ClassVar[Needs] = Needs.QUERIES
+    queries: ClassVar[int] = 60
+
+    def explain(self, evidence):
+        light = ops.linspace(0.0, 1.0, self.queries)[None, :, None, None, None]
+        scores = evidence.scores(light * evidence.inputs[:, None])
+        return ops.reshape(scores, (-1, 6, 10))
+
+
+@pytest.fixture
+def cramped(study, monkeypatch):
+    """A study whose device has room for nine pictures."""
+    read = study.read
+
+    def cramped(images, *arguments, **named):
+        if images.shape[0] > 9:
+            raise NoRoomError
+        return read(images, *arguments, **named)
+
+    monkeypatch.setattr(study, "read", cramped)
+    return study
+
+
+NO_ROOM = (
+    "the device ran out of memory with 34 queries to a pass: went on with 17",
+    "the device ran out of memory with 17 queries to a pass: went on with 8",
+)
+
+
+def test_where_queries_do_not_fit_fewer_are_asked_together_and_that_is_told(study, cramped):
+    made = cramped.compare(pictures(3), [Asks(), "grad-cam"], [1])
+    assert not made.failures
+    assert made.notices == NO_ROOM
+    shades = np.linspace(0, 1, 60, dtype=np.float32)
+    for picture, (one, _) in zip(pictures(3), zip(*[iter(made)] * 2, strict=True), strict=True):
+        asked = shades[:, None, None, None] * (picture / np.float32(255))
+        expected = ops.convert_to_numpy(study.model(asked))[:, 1]
+        np.testing.assert_allclose(one.map.ravel(), expected, rtol=1e-5, atol=1e-6)
+        assert one.facts["queries"] == 60
+
+
+def test_so_are_what_metrics_ask_and_the_verdicts(cramped):
+    deletion = cramped.registry.metric("deletion", steps=30)
+    found = cramped.evaluate(pictures(2), "grad-cam", deletion, 1)
+    assert not found.failures
+    assert found.notices == NO_ROOM  # once, for both pictures
+    trusted = cramped.compare(pictures(1), "grad-cam", 1, trust=Trust(budget=400))
+    assert [each.verdict for each in trusted]
+    assert set(NO_ROOM) <= set(trusted.notices)
+
+
+def test_a_query_that_does_not_fit_by_itself_fails_its_method_and_no_other(study, monkeypatch):
+    read = study.read
+
+    def full(images, targets, needs, layers, **named):
+        if not layers:
+            raise NoRoomError
+        return read(images, targets, needs, layers, **named)
+
+    monkeypatch.setattr(study, "read", full)
+    made = study.compare(pictures(1), [Asks(), "grad-cam"], [1])
+    (failure,) = made.failures
+    assert failure.method.name == "asks"
+    assert isinstance(failure.error, OutOfMemoryError)
+    assert "ran out of memory with a single query; expected room for one pass" in str(failure.error)
+    assert [each.rsplit(" ", 1)[-1] for each in made.notices] == ["17", "8", "4", "2", "1"]

@@ -13,9 +13,9 @@ import xai_plugins.adapters
 from xai_core import Curve, Explainer, Metric, Needs, Score, Study, Trust, compare, hookimpl
 from xai_core.cli.shared import compared_as_json
 from xai_core.errors import BudgetError, UsageError
-from xai_core.evidence import QUERY_BATCH
 from xai_core.references import REFERENCES
 from xai_core.registry import Plugin, Registry, Source
+from xai_core.room import QUERY_BATCH
 from xai_core.trust import (
     Likeness,
     Placing,
