@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from xai_core.surgery import Graph, Step
-from xai_core.surgery.folding import reads_its_kernel
+from xai_core.surgery.folding import computes_in_full, reads_its_kernel
 from xai_core.typing import Tensor
 
 WEIGHTS = 2**25
@@ -36,8 +36,7 @@ def _fits(step: Step) -> bool:
     return (
         type(dense) is keras.layers.Dense
         and reads_its_kernel(dense)
-        and dense.compute_dtype == dense.variable_dtype
-        and dense.compute_dtype in ("float32", "float64")
+        and computes_in_full(dense)
         and dense.kernel.shape[0] * dense.kernel.shape[1] >= WEIGHTS
         and gcd(dense.kernel.shape[0], _ROWS) >= _SMALLEST
     )

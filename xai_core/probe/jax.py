@@ -60,7 +60,7 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
 
 
 def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for convolutions are faster where pictures are: on a CPU, if `joined`."""
+    """Whether stand-ins for layers are faster where pictures are: on a CPU, if `joined`."""
     return {each.platform for each in images.devices()} == {"cpu"}
 
 

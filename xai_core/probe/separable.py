@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from xai_core.surgery import Graph, Step
-from xai_core.surgery.folding import is_plain
+from xai_core.surgery.folding import computes_in_full, is_plain
 from xai_core.typing import Tensor
 
 
@@ -21,12 +21,7 @@ def with_products(graph: Graph) -> Graph:
 
 def _fits(step: Step) -> bool:
     conv: Any = step.operation
-    return (
-        type(conv) is keras.layers.SeparableConv2D
-        and is_plain(conv)
-        and conv.compute_dtype == conv.variable_dtype
-        and conv.compute_dtype in ("float32", "float64")
-    )
+    return type(conv) is keras.layers.SeparableConv2D and is_plain(conv) and computes_in_full(conv)
 
 
 def _stand_in(step: Step) -> Step:

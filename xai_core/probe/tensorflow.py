@@ -43,7 +43,7 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
 
 
 def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for convolutions are faster where pictures are: on a CPU, if `joined`."""
+    """Whether stand-ins for layers are faster where pictures are: on a CPU, if `joined`."""
     return "CPU" in images.device and _has_xla()
 
 

@@ -71,7 +71,7 @@ compiled = eager
 
 
 def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for convolutions are faster: not where nothing is joined."""
+    """Whether stand-ins for layers are faster: not where nothing is joined."""
     return False
 
 

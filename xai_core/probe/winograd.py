@@ -13,8 +13,9 @@ backend that joins them is needed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from math import ceil, prod
+from operator import add, sub
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,8 @@ from xai_core.typing import FloatArray, Tensor
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 _DIFFERENCES = ((0, 2, -1), (1, 2, 1), (2, 1, -1), (1, 3, -1))
 """The rows of B': one place of a tile, and another, added or taken off."""
+_SUMS = ((1, 1, 1, 0), (0, 1, -1, -1))
+"""The rows of A'."""
 _SIZE = (3, 3)
 _BEFORE = MappingProxyType({"valid": 0, "same": 1})
 """Places of padding on each side; on the way back, what is left of 2."""
@@ -240,16 +243,17 @@ def gathered(places: tuple[int, int], activation: Callable[..., Any], *given: Te
     """
     products, bias = given[:16], given[16:]
     height, width = (ceil(side / 2) for side in places)
-    shape = (-1, height, width, products[0].shape[-1])
-    tiles = [ops.reshape(each, shape) for each in products]
-    rows = [_pair(*tiles[at::4]) for at in range(4)]  # each four tiles of a column into two
-    found = ops.stack(
-        [ops.stack(_pair(*(row[half] for row in rows)), axis=3) for half in range(2)], axis=2
-    )
-    found = ops.reshape(found, (-1, 2 * height, 2 * width, shape[-1]))
-    return activation(sum(bias, found[:, : places[0], : places[1]]))
+    rows_and_columns = [np.outer(row, column).ravel().tolist() for row in _SUMS for column in _SUMS]
+    four = [activation(sum(bias, _summed(signs, products))) for signs in rows_and_columns]
+    # Side by side in memory, which OpenVINO need not copy for it, and woven together once.
+    found = ops.reshape(ops.stack(four), (2, 2, -1, height, width, four[0].shape[-1]))
+    found = ops.transpose(found, (2, 3, 0, 4, 1, 5))
+    found = ops.reshape(found, (-1, 2 * height, 2 * width, four[0].shape[-1]))
+    return found[:, : places[0], : places[1]]
 
 
-def _pair(first: Tensor, second: Tensor, third: Tensor, fourth: Tensor) -> tuple[Tensor, Tensor]:
-    """A' of four values."""
-    return first + second + third, second - third - fourth
+def _summed(signs: Sequence[int], values: Sequence[Tensor]) -> Tensor:
+    """What has a sign, added or taken off."""
+    signed = list(zip(signs, values, strict=True))
+    added = reduce(add, [value for sign, value in signed if sign > 0])
+    return reduce(sub, [value for sign, value in signed if sign < 0], added)

@@ -120,6 +120,12 @@ def reads_its_kernel(layer: Any) -> bool:
     return layer.quantization_mode is None and not is_adapted
 
 
+def computes_in_full(layer: Any) -> bool:
+    """Whether a layer computes in what its weights are kept in: float32 or float64."""
+    dtypes = {layer.compute_dtype, layer.variable_dtype}
+    return dtypes in ({"float32"}, {"float64"})
+
+
 def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pair:
     name, scaled = _KERNELS[type(conv)]
     kernel = getattr(conv, name)
