@@ -17,7 +17,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # What has to do with the framework: not the command line, pictures, figures, reports and files.
 ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs tests/plugins \
     $(addprefix tests/core/test_,$(addsuffix .py,backends definitions disagreement engines evaluate \
-    explaining histogram kernels leftovers models placement planner study trust twins windows witness))
+    explaining histogram kernels leftovers models placement planner study trust twins windows witness dense separable winograd))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -33,14 +33,15 @@ demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 test: .venv/.ready ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-backends: .venv/.backends-ready ## run the tests on torch and JAX
+backends: .venv/.backends-ready ## run the tests on torch and JAX, and compare maps of small models
 	@for backend in torch jax; do \
 	    echo "Keras on $$backend"; \
 	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PYTEST_ARGS) $(ON_BACKENDS); \
 	done
+	@$(BIN)/python -m pytest -rP tests/backends -k kit
 
-maps: .venv/.backends-ready ## hold the maps of torch and JAX to TensorFlow's; a quarter of an hour
-	@$(BIN)/python -m pytest tests/backends
+maps: .venv/.backends-ready ## hold the maps of torch and JAX to TensorFlow's, of large models too; half an hour
+	@$(BIN)/python -m pytest -rP tests/backends
 
 check: .venv/.ready ## lint, format, types and import contracts
 	$(BIN)/ruff check .
@@ -55,7 +56,7 @@ docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 bench: .venv/.ready ## measure what explanations cost, into out/benchmarks; some 20 minutes
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
-study: .venv/.study-ready ## evaluate all methods by all metrics, as in docs/which-method.md; an hour
+study: .venv/.study-ready ## evaluate all methods by all metrics, as in docs/which-method.md; hours
 	@$(BIN)/python docs/studies/which_method.py $(STUDY_ARGS)
 
 clean: ## remove what the targets made, all but .venv

@@ -1,8 +1,8 @@
 """Make maps of many methods on some models, in a process of its own: Keras has one backend.
 
-    KERAS_BACKEND=jax python maps.py FOLDER DTYPE
+    KERAS_BACKEND=jax python maps.py FOLDER DTYPE GROUP
 
-reads the weights from FOLDER and writes FOLDER/BACKEND-DTYPE.npz.
+reads the weights from FOLDER and writes FOLDER/BACKEND-DTYPE-GROUP.npz.
 """
 
 import json
@@ -18,7 +18,7 @@ from PIL import Image
 
 import xai_core
 import xai_plugins
-from xai_core import Study, queries
+from xai_core import Study, room
 from xai_core.needs import Needs
 from xai_core.probe import backend
 from xai_core.registry import Plugin, Registry, Source
@@ -33,6 +33,9 @@ APPLICATIONS = {
 }
 SIZES = {"vgg16": (64, 96), "resnet50": (64, 96), "xception": (96, 128)}
 EMBEDDED = "efficientnet-lite0"
+KIT = "kit"
+LARGE = (EMBEDDED, *APPLICATIONS)
+GROUPS = (KIT, *LARGE)
 SHALLOW = {
     "vgg16": "block1_conv2",
     "resnet50": "conv1_relu",
@@ -53,8 +56,6 @@ FEWER_OF_LARGE = {
 }
 """For large models, whose passes in float64 take up to half a second a picture."""
 TARGETS = [0, 1]
-queries.QUERY_BATCH = 8
-"""Batches are filled up, and half of these questions would be filling."""
 
 
 def few(explainer, is_tiny):
@@ -111,15 +112,16 @@ def drawn(size, channels):
     return [each.astype(np.uint8) for each in made]
 
 
-def names(dtype):
-    """The models in a precision: the kit's own have theirs."""
-    known = [*APPLICATIONS, EMBEDDED]
-    return [*known, *EVERYDAY] if dtype == "float64" else known
+def study_of(name, model):
+    """As they are fed what they were made for."""
+    is_tiny = name in TINY_MODELS
+    return Study(model, registry=REGISTRY, preprocess="tf" if is_tiny else None)
 
 
-def main(folder, dtype):
+def main(folder, dtype, group):
+    room.QUERY_BATCH = 8  # passes are filled up, and half of these questions would be filling
     found = {}
-    for name in names(dtype):
+    for name in EVERYDAY if group == KIT else [group]:
         with backend().precise():
             model = build(name, dtype)
         weights = folder / f"{name}.npz"
@@ -127,7 +129,7 @@ def main(folder, dtype):
             with np.load(weights) as kept:
                 model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
         is_tiny = name in TINY_MODELS
-        study = Study(model, registry=REGISTRY, preprocess="tf" if is_tiny else None)
+        study = study_of(name, model)
         size = study.input.size
         seen = drawn(size, study.input.channels) if is_tiny else photographs(size)
         silent, asking = methods(is_tiny)
@@ -145,8 +147,8 @@ def main(folder, dtype):
             else:
                 found[key] = cell.map
                 found[f"{key}|score"] = np.array(cell.score)
-    np.savez(folder / f"{keras.backend.backend()}-{dtype}.npz", **found)
+    np.savez(folder / f"{keras.backend.backend()}-{dtype}-{group}.npz", **found)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])
