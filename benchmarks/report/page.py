@@ -254,7 +254,9 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
     (
         "The machine's limit",
         "limit",
-        "The product of two large matrices, and a vector that is read and written.",
+        "The product of two large matrices, and a vector that is read and written. A mark counts "
+        "the operations of a model as it is written down: where convolutions take fewer, it may "
+        "lie above the roof.",
         listed,
     ),
 )
