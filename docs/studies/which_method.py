@@ -11,18 +11,15 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import synthetic
 from summary import agree, summarise, table
 
 from xai_core import Study
 from xai_core.progress import Progress
-
-FEW = 200
-"""Pictures that a method may ask about for a map, where metrics want maps again and again."""
 
 PARAMETERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
@@ -41,9 +38,13 @@ AGAIN: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "expected-gradients": {"samples": 32},
         "integrated-gradients": {"most_steps": 32},
+        "kernel-shap": {"samples": 250},
+        "lime": {"samples": 250},
+        "rise": {"masks": 250},
+        "rise-centred": {"masks": 250},
     }
 )
-"""And where photographs' maps are wanted again and again."""
+"""And where metrics want each map again two dozen times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,6 @@ class Part:
     masks: Sequence[object] | None
     is_again: bool
     """Whether it is about the metrics that ask for maps again, or about the others."""
-    is_costly: bool
-    """Whether methods take part that ask about many pictures."""
     parameters: Mapping[str, Mapping[str, object]]
 
     @property
@@ -76,17 +75,10 @@ class Part:
     @property
     def methods(self) -> list[object]:
         registry = self.study.registry
-        found = [
+        return [
             registry.explainer(name, **self.parameters.get(name, {}))
             for name in registry.explainers
         ]
-        if self.is_costly:
-            return found
-        return [each for each in found if (each.queries or 0) <= FEW and each.name not in COSTLY]
-
-
-COSTLY = ("ablation-cam", "kernel-shap", "occlusion", "score-cam")
-"""Those that ask about more, which they do not know beforehand."""
 
 
 def photographs() -> list[Path]:
@@ -121,19 +113,19 @@ def network(out: Path, quick: bool) -> Path:
 def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
     """The evaluations, one after the other."""
     if "photographs" in sets:
-        study = Study()
         found = photographs()[: 2 if quick else None]
-        seen = partial(Part, study=study, pictures=found, masks=None)
-        yield seen(name="photographs", is_again=False, is_costly=True, parameters=PARAMETERS)
-        fewer = {**PARAMETERS, **AGAIN}
-        yield seen(name="photographs-again", is_again=True, is_costly=False, parameters=fewer)
+        yield from both("photographs", study=Study(), pictures=found, masks=None)
     if "synthetic" in sets:
         study = Study(network(out, quick), preprocess="none", labels=synthetic.PATTERNS)
         scenes = synthetic.draw(4 if quick else 20, 100)
         pictures, masks = list(scenes.pictures), list(scenes.masks)
-        seen = partial(Part, study=study, pictures=pictures, masks=masks, parameters=PARAMETERS)
-        yield seen(name="synthetic", is_again=False, is_costly=True)
-        yield seen(name="synthetic-again", is_again=True, is_costly=False)
+        yield from both("synthetic", study=study, pictures=pictures, masks=masks)
+
+
+def both(name: str, **of: Any) -> Iterator[Part]:
+    """By the metrics that ask for no other map, and by those that do."""
+    yield Part(name=name, is_again=False, parameters=PARAMETERS, **of)
+    yield Part(name=f"{name}-again", is_again=True, parameters={**PARAMETERS, **AGAIN}, **of)
 
 
 def show(part: Part) -> Progress:
