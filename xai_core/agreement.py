@@ -9,7 +9,8 @@ import numpy as np
 
 from xai_core.bootstrap import LEVEL, RESAMPLES
 from xai_core.rank_correlation import spearman
-from xai_core.ranking import FEWEST
+from xai_core.ranking import per_picture
+from xai_core.sign_flips import FEWEST
 from xai_core.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -101,15 +102,21 @@ def _correlation(
     values = {
         row.name: each
         for row in rows
-        if all(each := [evaluation.values(str(gauge), row.name) for gauge in gauges])
+        if all(each := [evaluation.by_class(str(gauge), row.name) for gauge in gauges])
     }
-    both = [picture for each in values.values() for picture in each[0] if picture in each[1]]
-    pictures = [name for name in dict.fromkeys(both) if both.count(name) == len(values)]
+    both = [each for one, other in values.values() for each in one if each in other]
+    cells = [each for each in dict.fromkeys(both) if both.count(each) == len(values)]
+    pictures = list(dict.fromkeys(picture for picture, _ in cells))
     if len(values) < LEAST or not pictures:
         return Correlation(None, None, None, len(values) if pictures else 0, len(pictures))
     one, other = (
         gauge.sign
-        * np.asarray([[each[side][name] for each in values.values()] for name in pictures])
+        * np.asarray(
+            [
+                list(per_picture({cell: each[side][cell] for cell in cells}).values())
+                for each in values.values()
+            ]
+        ).T
         for side, gauge in enumerate(gauges)
     )
     rho = spearman(one.mean(axis=0), other.mean(axis=0))

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -131,7 +131,7 @@ def run_evaluation(
                 break
         notices += dict.fromkeys(room.notices)
         notices += journal.notices()
-    progress(len(measured), total, "")
+    progress(len(measured), total if is_interrupted else len(measured), "")
     return Evaluation(
         model=study.name,
         rows=tuple(each.row for each in lines),
@@ -189,6 +189,8 @@ class _Shared:
     journal: NoJournal
     sample: LadderSample
     room: Room
+    measured: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    """The names of the pictures so far, by the hashes of picture and mask."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,12 @@ def _measure(
     try:
         picture = replace(as_picture(source), name=name)
         mask = _mask(study, shared.masks[number], picture)
+        first = shared.measured.setdefault((picture.sha256, _sha256(mask)), name)
+        if first != name:
+            shared.room.notices.append(
+                f"{name} is the same picture as {first}: it is measured once, and counts once"
+            )
+            return
         columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
         part = left_of(shared.plan, columns)
         made = run_plan(study, part, [picture], 1, making) if part.explainers else Comparison(())
@@ -304,7 +312,7 @@ def _one(
 ) -> Measurement:
     """One metric on one map."""
     used, answers, made, witness = wish.used, seen.answers, candidate.made, candidate.witness
-    started, asked, run, maps = time.perf_counter(), answers.asked, answers.run, witness.made
+    started, asked, run, maps = time.perf_counter(), answers.asked, witness.run, witness.made
     outcome: Score | XaiError
     try:
         if isinstance(made, Failure):
@@ -333,7 +341,7 @@ def _one(
         metric=str(used.gauge),
         outcome=outcome,
         asked=answers.asked - asked,
-        queries=answers.run - run,
+        queries=witness.run - run,
         seconds=time.perf_counter() - started,
         seed=seen.seed,
         maps=witness.made - maps,

@@ -17,7 +17,7 @@ from xai_core.masks import ToldMask
 from xai_core.metrics import Score
 from xai_core.pareto import Offer, Price, offers, prices
 from xai_core.progress import Progress, silent
-from xai_core.ranking import Standing, rank
+from xai_core.ranking import Standing, per_picture, rank
 from xai_core.tables import markdown
 from xai_core.types import Target, finite
 from xai_core.typing import ScoreKind
@@ -87,8 +87,10 @@ class Measurement:
     asked: int
     """Pictures that the metric asked about."""
     queries: int
-    """Those of them that the model was run on: the others had been asked about before."""
+    """How many pictures the model was run on for it. What had been asked about before is not run
+    again, and maps are made again for all methods at once: the first that asks has them all."""
     seconds: float
+    """What it took, with the maps that were made again for all methods where it was the first."""
     seed: tuple[int, ...]
     """Of what was drawn at random; empty where the picture cannot be read."""
     maps: int = 0
@@ -176,19 +178,20 @@ class Evaluation:
 
         Classes of one picture are no pictures of their own: the interval is over pictures.
         """
+        return per_picture(self.by_class(metric, row))
+
+    def by_class(self, metric: str, row: str) -> Mapping[tuple[str, int], float]:
+        """By picture and class, what a metric says of a row, where it says something."""
         return self._values.get((metric, row), {})
 
     @cached_property
-    def _values(self) -> Mapping[tuple[str, str], Mapping[str, float]]:
-        found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    def _values(self) -> Mapping[tuple[str, str], Mapping[tuple[str, int], float]]:
+        found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}
         for each in self.measurements:
             if each.score is not None:
-                by_picture = found.setdefault((each.metric, each.row), {})
-                by_picture.setdefault(each.picture, []).append(each.score.value)
-        return {
-            key: {picture: float(np.mean(values)) for picture, values in by_picture.items()}
-            for key, by_picture in found.items()
-        }
+                by_class = found.setdefault((each.metric, each.row), {})
+                by_class[each.picture, each.target.index] = each.score.value
+        return found
 
     def ranking(self, metric: str) -> tuple[Standing, ...]:
         """The rows by their mean, best first; those that failed on every picture last.

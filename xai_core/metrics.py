@@ -141,7 +141,7 @@ class Trial:
         """Ask for the probability of a class for other pictures.
 
         They are preprocessed as the picture was, and run in batches of one compiled shape. A
-        picture that any method or metric has asked about is not run again.
+        picture that any metric has asked about, of whatever map and class, is not run again.
 
         Args:
             pixels: RGB or grey 0..255, (Q, H, W, C), of the size of `pixels`.

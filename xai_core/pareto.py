@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_core.bootstrap import Interval, interval
-from xai_core.ranking import Contest, contest
+from xai_core.ranking import BEATS, WORSE, Contest, contest
 
 if TYPE_CHECKING:
     from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
@@ -63,15 +63,14 @@ class Offer:
         if self.value is None or self.price.seconds is None:
             return "failed on every picture"
         if self.beaten is not None:
+            gain = self.beaten.gain
+            if gain is not None and gain.mean == 0:
+                return f"{self.beaten.against} is as good by the mean, and takes no more"
             told = f"{self.beaten.against} is better by the mean, and takes no more"
-            return (
-                told
-                if self.beaten.word == "does not beat"
-                else f"{told}; not shown{_why(self.beaten)}"
-            )
+            return told if self.beaten.word == WORSE else f"{told}; not shown{_why(self.beaten)}"
         if self.step is None:
             return "on the front: nothing takes less"
-        if self.step.word == "beats":
+        if self.step.word == BEATS:
             return f"on the front: better than {self.step.against}, which takes less"
         return (
             f"on the front by the means; that it is better than {self.step.against}, which takes "

@@ -81,14 +81,15 @@ class Queries:
         self._add(images.shape[0])
         return answer
 
-    def scores_and_probabilities(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (M,), and probabilities (M, classes), of images (M, H, W, C), by one pass."""
+    def outputs(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and probabilities of all classes, (M, classes) each, of images (M, H, W, C)."""
 
         def both(reading: Reading) -> Tensor:
-            return ops.concatenate([reading.score[:, :1], reading.probabilities], axis=1)
+            scores = {"logit": reading.logits, "probability": reading.probabilities}
+            return ops.stack([scores[self._study.score], reading.probabilities], axis=1)
 
         found = self._ask(images, targets, Needs.NOTHING, both)
-        return found[:, 0], found[:, 1:]
+        return found[:, 0], found[:, 1]
 
     def pictures(self, sources: Sequence[Any]) -> Tensor:
         """What the model is fed for pictures: paths, PIL images or arrays; (M, H, W, C)."""

@@ -22,6 +22,19 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float | None:
     return min(1.0, max(-1.0, rho))
 
 
+_ROUNDING = 1e-6
+"""What float32 leaves of values that are the same, by share of the largest."""
+
+
+def is_level(values: ArrayLike) -> bool:
+    """Whether all values are the same but for what rounding in float32 leaves.
+
+    Such a map has no order of places: what stands in for one is noise.
+    """
+    given = np.asarray(values, np.float64)
+    return float(np.ptp(given)) <= _ROUNDING * float(np.abs(given).max())
+
+
 def _ranks(values: ArrayLike) -> NDArray[np.float64]:
     """Twice the mean rank of each value, less its mean: whole numbers, of which sums are exact."""
     _, which, counts = np.unique(np.ravel(values), return_inverse=True, return_counts=True)

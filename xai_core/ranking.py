@@ -1,19 +1,20 @@
-"""Rankings that say what they show: a difference is one where its interval is on one side of 0."""
+"""Rankings that say what they show: a difference is shown where chance hardly makes one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xai_core.bootstrap import Interval, interval
+from xai_core.sign_flips import FEWEST, LEVEL, chance
 
 if TYPE_CHECKING:
     from xai_core.evaluation import Evaluation, Gauge, Row
 
-FEWEST = 6
-"""Pictures from which on a difference can be shown: were there none, all of five would still
-point one way with a chance of 2 / 2^5, above 5 %."""
+BEATS = "beats"
+WORSE = "is worse than"
+NOT_SHOWN = "no difference shown"
 
 
 @dataclass(frozen=True)
@@ -23,27 +24,33 @@ class Contest:
     against: str
     gain: Interval | None
     """By how much it is better: above 0 is better, whichever way the metric points. None where
-    no picture was measured on both."""
+    nothing was measured on both."""
+    chance: float | None = None
+    """How often signs drawn by chance make a mean gain as large, either way: see `sign_flips`."""
+    is_defined: bool = True
+    """Whether the other has a value by this metric, on any picture."""
 
     @property
     def word(self) -> str:
-        """`beats`, `does not beat` (it is worse), or why neither can be said."""
-        if self.gain is None:
+        """`beats`, `is worse than`, or why neither can be said."""
+        if not self.is_defined:
+            return f"{self.against} has no value"
+        if self.gain is None or self.chance is None:
             return "no picture in common"
-        if self.gain.low is None or self.gain.high is None:
+        if self.gain.low is None:
             return "one picture: no interval"
         if self.gain.count < FEWEST:
-            return f"no difference shown: {self.gain.count} pictures, fewer than {FEWEST}"
-        if self.gain.low > 0:
-            return "beats"
-        return "does not beat" if self.gain.high < 0 else "no difference shown"
+            return f"{NOT_SHOWN}: {self.gain.count} pictures, fewer than {FEWEST}"
+        if self.chance > LEVEL:
+            return NOT_SHOWN
+        return BEATS if self.gain.mean > 0 else WORSE
 
     def __str__(self) -> str:
         word, _, _ = self.word.partition(": ")
         return {
-            "no difference shown": f"{word} to {self.against}",
-            "beats": f"beats {self.against}",
-            "does not beat": f"does not beat {self.against}",
+            NOT_SHOWN: f"{word} to {self.against}",
+            BEATS: f"{word} {self.against}",
+            WORSE: f"{word} {self.against}",
         }.get(word, word)
 
 
@@ -68,28 +75,42 @@ class Standing:
         by_word: dict[str, list[str]] = {}
         for each in self.contests:
             by_word.setdefault(each.word, []).append(each.against)
-        shown = {word: by_word.pop(word) for word in ("beats", "does not beat") if word in by_word}
+        shown = {word: by_word.pop(word) for word in (BEATS, WORSE) if word in by_word}
         told = [f"{word} {and_(names)}" for word, names in shown.items()]
-        unclear = by_word.pop("no difference shown", [])
+        unclear = by_word.pop(NOT_SHOWN, [])
         if unclear:
-            told.append(f"no difference shown to {and_(unclear)}")
+            told.append(f"{NOT_SHOWN} to {and_(unclear)}")
         told += by_word
         return "; ".join(told)
 
     @property
     def beats_all(self) -> bool:
-        """Whether it is shown to be better than every reference row."""
-        return bool(self.contests) and all(each.word == "beats" for each in self.contests)
+        """Whether it is shown to be better than every reference row that has a value."""
+        words = [each.word for each in self.contests if each.is_defined]
+        return bool(words) and all(word == BEATS for word in words)
+
+
+def per_picture(values: Mapping[tuple[str, int], float]) -> dict[str, float]:
+    """The mean over the classes of each picture, of values by picture and class."""
+    found: dict[str, list[float]] = {}
+    for (picture, _), value in values.items():
+        found.setdefault(picture, []).append(value)
+    return {picture: float(np.mean(each)) for picture, each in found.items()}
 
 
 def contest(evaluation: "Evaluation", gauge: "Gauge", one: str, other: str) -> Contest:
-    """One row against another by a metric, paired by picture."""
-    values = [evaluation.values(str(gauge), row) for row in (one, other)]
-    both = [picture for picture in values[0] if picture in values[1]]
-    if not both:
-        return Contest(other, None)
-    gains = [gauge.sign * (values[0][each] - values[1][each]) for each in both]
-    return Contest(other, interval(np.asarray(gains), evaluation.seed))
+    """One row against another by a metric, paired by picture and class.
+
+    The gains of a picture's classes are averaged: the pictures are what could have been others.
+    """
+    mine, theirs = (evaluation.by_class(str(gauge), row) for row in (one, other))
+    gains = per_picture(
+        {each: gauge.sign * (mine[each] - theirs[each]) for each in mine if each in theirs}
+    )
+    if not gains:
+        return Contest(other, None, is_defined=bool(theirs))
+    found = np.asarray(list(gains.values()))
+    return Contest(other, interval(found, evaluation.seed), chance(found, evaluation.seed))
 
 
 def rank(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Standing, ...]:

@@ -22,6 +22,9 @@ HEADER = (
 AGREEMENT = ("metric", "and metric", "Spearman", "rows", "pictures", "over all rows",
              "methods alone")  # fmt: skip
 
+WITHOUT = "rungs without a map"
+"""The fact that tells of them."""
+
 COST = ("row", "seconds a map", "queries", "passes")
 
 LIMITS_OF_COST = (
@@ -71,6 +74,20 @@ def cost_rows(evaluation: "Evaluation") -> Iterator[tuple[str, ...]]:
         yield called(price.row), seconds, f"{price.queries:,.0f}", price.passes, *offers
 
 
+def gaps(evaluation: "Evaluation", metric: str) -> str | None:
+    """Where maps on weights drawn anew say nothing, so that means are over other rungs."""
+    found: dict[str, tuple[float, float]] = {}
+    for each in evaluation.measurements:
+        if each.metric == metric and each.score and WITHOUT in each.score.facts:
+            none, of = found.get(each.row, (0.0, 0.0))
+            facts = each.score.facts
+            found[each.row] = none + facts[WITHOUT], of + facts["rungs"]
+    told = [f"{row} at {none:.0f} of {of:.0f}" for row, (none, of) in found.items() if none]
+    if not told:
+        return None
+    return f"Rungs without a map, which have no part in a mean: {', '.join(told)}."
+
+
 def called(row: "Row") -> str:
     """The name of a row, in brackets where it knows nothing of the model."""
     return f"({row.name})" if row.is_reference else row.name
@@ -86,6 +103,8 @@ def markdown(evaluation: "Evaluation") -> str:
             f"{metric.bounds[1]:g}. From {metric.source}.",
             "\n".join(_table(HEADER, table_rows(evaluation.ranking(str(metric))))),
         ]
+        lost = gaps(evaluation, str(metric))
+        parts += [_escaped(lost)] if lost else []
     agreement = evaluation.agreement()
     if agreement:
         parts += [
@@ -113,8 +132,9 @@ def made_of(evaluation: "Evaluation") -> str:
         f"{len(measured)} of {len(evaluation.pictures)} pictures; seed {evaluation.seed}; the "
         f"model was run on {evaluation.queries:,} pictures for the metrics. Intervals: {LEVEL:.0%},"
         f" percentile bootstrap over pictures, {RESAMPLES:,} resamples. Differences are paired by "
-        "picture; one is shown where its interval is on one side of 0. random, centre-gaussian, "
-        "edges and uniform are maps that know nothing of the model."
+        "picture and class; one is shown where signs drawn by chance make one as large in 5 % of "
+        "cases at most. random, centre-gaussian, edges and uniform are maps that know nothing of "
+        "the model."
     )
 
 

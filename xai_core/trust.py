@@ -221,7 +221,7 @@ class Likeness:
                 f"barely changes when the weights are drawn anew {told}: it shows the picture, "
                 "not the model"
             )
-        if all(each < self.similarity for each in self.elsewhere):
+        if self.similarity > 0 and all(each < self.similarity for each in self.elsewhere):
             return f"goes with the weights, but some of it stays when they are drawn anew {told}"
         return f"goes with the weights {told}"
 

@@ -17,7 +17,7 @@ from xai_core.interfaces import Metric
 from xai_core.metrics import Other, Rung, Score, Trial, Witness
 from xai_core.planner import Job, Plan, where_it_runs
 from xai_core.progress import Progress
-from xai_core.rank_correlation import spearman
+from xai_core.rank_correlation import is_level, spearman
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH, Room
 from xai_core.trust import (
@@ -126,7 +126,7 @@ def _fault(explanation: Explanation) -> str | None:
     """Why a map has no order of places that could be tested."""
     if not np.isfinite(explanation.map).all():
         return "not all values of the map are finite"
-    return "all values of the map are the same" if np.ptp(explanation.map) == 0 else None
+    return "all values of the map are the same" if is_level(explanation.map) else None
 
 
 class _Again:

@@ -1,7 +1,7 @@
 """Answers what metrics ask: nothing is run or made twice for one picture."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,10 +18,11 @@ from xai_core.metrics import Other, Rung, Witness
 from xai_core.planner import PictureLike
 from xai_core.probe import backend
 from xai_core.queries import Queries
+from xai_core.rank_correlation import is_level
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH, Room
 from xai_core.twins import Ladder
-from xai_core.types import Cell, Failure
+from xai_core.types import Cell, Explanation, Failure
 from xai_core.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _TOGETHER = 8
 
 
 class Answers:
-    """Probabilities and scores of variants of one picture, each run once.
+    """Probabilities and scores of variants of one picture, each run once, of whatever class.
 
     Args:
         study: Who is asked.
@@ -55,7 +56,7 @@ class Answers:
         self._study = study
         self._queries = Queries(study, None, told=told, room=room)
         self._probabilities: dict[bytes, FloatArray] = {}
-        self._scores: dict[tuple[bytes, int], float] = {}
+        self._scores: dict[bytes, FloatArray] = {}
         self.asked = 0
         """Pictures that were asked about."""
 
@@ -66,36 +67,32 @@ class Answers:
 
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.probabilities`."""
-        given = checked(self._study, pixels)
-        self.asked += len(given)
-        keys = _keys(given)
-        self._run(given, keys, target, self._probabilities)
-        return np.asarray([self._probabilities[key][target] for key in keys], np.float64)
+        return self._of(self._probabilities, pixels, target)
 
     def scores(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.scores`."""
+        return self._of(self._scores, pixels, target)
+
+    def _of(self, known: Mapping[bytes, FloatArray], pixels: FloatArray, target: int) -> FloatArray:
         given = checked(self._study, pixels)
         self.asked += len(given)
         keys = _keys(given)
-        self._run(given, keys, target, {key for key, of in self._scores if of == target})
-        return np.asarray([self._scores[key, target] for key in keys], np.float64)
+        self._run(given, keys, target)
+        return np.asarray([known[key][target] for key in keys], np.float64)
 
-    def _run(
-        self, given: FloatArray, keys: Sequence[bytes], target: int, known: Iterable[bytes]
-    ) -> None:
+    def _run(self, given: FloatArray, keys: Sequence[bytes], target: int) -> None:
         """Run the pictures that are not known yet; each pass tells both of what may be asked."""
-        there = set(known)
-        new = {key: number for number, key in enumerate(keys) if key not in there}
+        new = {key: number for number, key in enumerate(keys) if key not in self._probabilities}
         places = list(new.values())
         for first in range(0, len(places), QUERY_BATCH):
             part = places[first : first + QUERY_BATCH]
             images = backend().to_device(self._study.input.feed(given[part]))
             targets = np.full(len(part), target, np.int32)
-            both = self._queries.scores_and_probabilities(images, targets)
-            scores, probabilities = map(backend().to_host, both)
-            for place, score, row in zip(part, scores, probabilities, strict=True):
-                self._probabilities[keys[place]] = row
-                self._scores[keys[place], target] = float(score)
+            scores, probabilities = map(backend().to_host, self._queries.outputs(images, targets))
+            self._scores.update(zip((keys[place] for place in part), scores, strict=True))
+            self._probabilities.update(
+                zip((keys[place] for place in part), probabilities, strict=True)
+            )
 
 
 @dataclass(frozen=True)
@@ -212,6 +209,8 @@ class Maps:
         self._explainers = explainers
         self._rows = rows
         self._room = room
+        self.run = 0
+        """Pictures that the model, or a copy, was run on."""
         self._known: dict[tuple[object, ...], dict[str, Made]] = {}
         self._cells: dict[tuple[int, int], Sequence[Cell]] = {}
         """The maps at each rung, by how many layers are drawn anew and the class."""
@@ -270,7 +269,11 @@ class Maps:
             return ()
         made = study.compare(list(pictures), self._explainers, target, batch=_TOGETHER)
         self._room.notices += made.notices
+        self.run += sum(each.pictures for each in made.passes)
         cells = made.cells
+        self.run += sum(
+            int(each.facts.get("queries", 0)) for each in cells if isinstance(each, Explanation)
+        )
         many = len(self._explainers)
         for number, key in enumerate(keys):
             mine = cells[number * many : (number + 1) * many]
@@ -306,6 +309,11 @@ class Counting(Witness):
         self.met = 0
         """Other pictures that were asked for."""
 
+    @property
+    def run(self) -> int:
+        """Pictures that the model was run on so far, for the answers and for maps."""
+        return self._seen.answers.run
+
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.probabilities`."""
         return self._seen.answers.probabilities(pixels, target)
@@ -332,6 +340,11 @@ class MethodWitness(Counting):
         super().__init__(seen)
         self._maps = maps
         self._row = row
+
+    @property
+    def run(self) -> int:
+        """Those of the maps of all methods, which are made together, with the answers."""
+        return super().run + self._maps.run
 
     def maps(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.maps`."""
@@ -398,7 +411,7 @@ def rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
         return Rung(layers, None, f"the method failed: {made}")
     if not np.isfinite(made).all():
         return Rung(layers, None, "not all values are finite")
-    flat = "all values are the same" if np.ptp(made) == 0 else None
+    flat = "all values are the same" if is_level(made) else None
     return Rung(layers, at_input(made, size), flat)
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from xai_core.bootstrap import digits
 from xai_core.evaluation import Evaluation
-from xai_core.ranking import Standing
+from xai_core.ranking import BEATS, WORSE, Standing
 
 COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac")
 """Worse than more than it beats, worse than some, nothing shown, beats one to four."""
@@ -18,7 +18,7 @@ COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2
 def verdict(standing: Standing) -> tuple[int, str]:
     """A colour's place, and what to write: reference rows beaten, and those that are better."""
     words = [each.word for each in standing.contests]
-    better, worse = words.count("beats"), words.count("does not beat")
+    better, worse = words.count(BEATS), words.count(WORSE)
     if standing.value is None:
         return 2, "failed"
     if worse:

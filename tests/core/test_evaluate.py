@@ -14,7 +14,7 @@ from xai_core import Explainer, Metric, Needs, Score, Study
 from xai_core.errors import MetricError, UnknownNameError, UsageError
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH
-from xai_plugins.metrics import Deletion, Insertion
+from xai_plugins.metrics import Deletion, Insertion, MuFidelity, RelevanceRank
 
 SIZE = (6, 10)
 PATCH = (slice(1, 4), slice(2, 6))
@@ -165,7 +165,7 @@ def test_the_perfect_map_wins_and_the_wrong_patch_loses(softmax):
         assert by_name["planted"].words == "beats random, centre-gaussian, edges and uniform"
         assert by_name["planted"].beats_all
         assert by_name["planted(what=inverted)"].words == (
-            "does not beat random, centre-gaussian, edges and uniform"
+            "is worse than random, centre-gaussian, edges and uniform"
         )
         assert not by_name["planted(what=wrong)"].beats_all
         assert {each.row.name for each in ranking if each.row.is_reference} == set(REFERENCES)
@@ -252,6 +252,40 @@ def test_identical_pictures_are_run_once(softmax):
     assert [each.queries for each in first] == [61, 59, 0, 0]
     assert first[0].score.value == pytest.approx(first[3].score.value, abs=1e-12)
     assert first[1].score.value == pytest.approx(first[2].score.value, abs=1e-12)
+
+
+def test_what_was_asked_for_one_class_is_known_for_the_others(softmax):
+    """The subsets are the same for both, and a pass tells the scores of all classes."""
+    found = softmax.evaluate(noise(1), Planted(), MuFidelity(subsets=20), [0, 1])
+    first, second = (
+        [each for each in found.measurements if each.target.index == index] for index in (0, 1)
+    )
+    assert [each.asked for each in (*first, *second)] == [22] * 10
+    assert [each.queries for each in first] == [21, 0, 0, 0, 0]
+    assert [each.queries for each in second] == [0] * 5
+    alone = softmax.evaluate(noise(1), Planted(), MuFidelity(subsets=20), 1).measurements
+    assert [each.score.value for each in second] == [each.score.value for each in alone]
+
+
+def test_the_same_picture_counts_once(softmax):
+    """However often it is given, and under whatever name."""
+    one, other = noise(2)
+    found = softmax.evaluate([one, other, one.copy(), one], Planted(), Deletion(steps=5), 0)
+    assert [each.picture for each in found.measurements] == [
+        name for name in found.pictures[:2] for _ in range(5)
+    ]
+    assert found.notices == tuple(
+        f"{name} is the same picture as {found.pictures[0]}: it is measured once, and counts once"
+        for name in found.pictures[2:]
+    )
+    assert found.ranking("deletion(steps=5)")[0].value.count == 2
+
+
+def test_the_same_picture_with_another_mask_is_another(softmax):
+    masks = [np.eye(*SIZE, dtype=bool), np.ones(SIZE, bool)]
+    found = softmax.evaluate([noise(1)[0]] * 2, Planted(), RelevanceRank(), 0, masks=masks)
+    assert found.notices == ()
+    assert len({each.picture for each in found.measurements}) == 2
 
 
 def test_they_are_run_in_batches_of_one_shape(softmax, monkeypatch):

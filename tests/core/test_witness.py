@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from xai_core import Explainer, Metric, Needs, Score, Study
+from xai_plugins.perturbation import RISE
 
 SIZE = (6, 10)
 
@@ -279,3 +280,14 @@ class _Unset(Metric):
 
 def test_what_a_metric_costs_is_unknown_and_it_asks_for_no_map_until_it_says_so():
     assert (_Unset().queries, _Unset().maps, _Unset().family) == (None, 0, "other")
+
+
+def test_what_the_model_was_run_on_for_maps_is_counted(study):
+    """Of both methods at once: by the first row that asks. RISE asks about 20 pictures a map."""
+    pixels = np.stack([picture(1), picture(2), picture(3)])
+    methods = (Times(), RISE(masks=20))
+    found, _ = asked(study, lambda trial: trial.maps(pixels), methods)
+    # The picture's own probability, three pictures to a pass, and RISE's questions about each.
+    assert [each.queries for each in found.measurements] == [1 + 3 + 3 * 20, 0, 0, 0, 0, 0]
+    assert found.queries == 64
+    assert [each.maps for each in found.measurements] == [3] * 6

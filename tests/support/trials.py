@@ -3,6 +3,7 @@
 import numpy as np
 
 from xai_core.metrics import Rung, Trial, Witness
+from xai_core.rank_correlation import is_level
 
 
 class Scripted(Witness):
@@ -40,7 +41,7 @@ class Scripted(Witness):
         def told(made):
             if made is None:
                 return "the method failed: no way"
-            return "all values are the same" if np.ptp(made) == 0 else None
+            return "all values are the same" if is_level(made) else None
 
         return tuple(
             Rung((f"layer_{n}",), each, told(each)) for n, each in enumerate(self._rungs[:rungs])

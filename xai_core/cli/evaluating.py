@@ -158,13 +158,24 @@ def evaluate(
 
 def _show(found: "Evaluation") -> None:
     """A table for each metric, and what there is to say against them."""
-    from xai_core.tables import AGREEMENT, COST, HEADER, agreement_rows, cost_rows, table_rows
+    from xai_core.tables import (
+        AGREEMENT,
+        COST,
+        HEADER,
+        agreement_rows,
+        cost_rows,
+        gaps,
+        table_rows,
+    )
 
     for metric in found.metrics:
         output.say(f"{metric}: {metric.summary}; {metric.better} is better", "bold")
         ranking = found.ranking(str(metric))
         best = [number for number, each in enumerate(ranking) if each.beats_all]
         output.show_table(HEADER, table_rows(ranking), numbers=("mean",), bold=best)
+        lost = gaps(found, str(metric))
+        if lost:
+            output.say(lost)
         output.say("")
     agreement = found.agreement()
     if agreement:
@@ -181,8 +192,8 @@ def _show(found: "Evaluation") -> None:
             ("pictures", len(found.pictures)),
             ("queries", f"{found.queries:,} for the metrics"),
             ("seed", found.seed),
-            ("rows in ()", "maps that know nothing of the model; what does not beat them is no "
-             "better than they are"),
+            ("rows in ()", "maps that know nothing of the model; what is not shown to beat them "
+             "is not shown to know more"),
             *(("warning", each) for each in found.warnings),
             *(("note", each) for each in found.notices),
         ]

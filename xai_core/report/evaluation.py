@@ -13,13 +13,14 @@ from xai_core.evaluation import Evaluation, Gauge, Measurement
 from xai_core.masks import ToldMask
 from xai_core.pareto import Offer
 from xai_core.progress import Progress, silent
-from xai_core.ranking import FEWEST, Standing, and_
+from xai_core.ranking import BEATS, WORSE, Standing, and_
 from xai_core.report import charts
 from xai_core.report.descent import Descent
 from xai_core.report.evaluation_recipe import evaluation_recipe
 from xai_core.report.page import counted, environment, joined, policy, raw
 from xai_core.report.text import to_json
-from xai_core.tables import LIMITS_OF_COST
+from xai_core.sign_flips import FEWEST
+from xai_core.tables import LIMITS_OF_COST, gaps
 
 _STYLES = ("report.css", "evaluation.css")
 _COLOURS = 10
@@ -73,6 +74,8 @@ class Section:
 
     gauge: Gauge
     ranking: tuple[Standing, ...]
+    gaps: str | None
+    """Where maps say nothing, and means are over fewer rungs."""
     spans: charts.Spans
     curves: charts.Curves | None
     costs: charts.Costs | None
@@ -121,6 +124,7 @@ class Page:
         offers = self._evaluation.pareto(str(gauge))
         return Section(
             gauge=gauge,
+            gaps=gaps(self._evaluation, str(gauge)),
             ranking=ranking,
             spans=charts.spans(gauge, ranking),
             curves=charts.curves(self._evaluation, gauge, ranking),
@@ -159,12 +163,13 @@ class Page:
         (standing,) = [each for each in section.ranking if each.row.name == row]
         if standing.value is None:
             return Verdict("failed", "failed", standing.words)
-        words = [each.word for each in standing.contests]
-        ahead, behind = words.count("beats"), words.count("does not beat")
+        words = [each.word for each in standing.contests if each.is_defined]
+        ahead, behind = words.count(BEATS), words.count(WORSE)
         if standing.beats_all:
-            return Verdict("beats all", "beats", standing.words)
+            return Verdict(f"beats all {len(words)}", "beats", standing.words)
         if ahead:
-            return Verdict(f"beats {ahead} of {len(words)}", "part", standing.words)
+            told = f"beats {ahead} of {len(words)}" + (f", worse than {behind}" if behind else "")
+            return Verdict(told, "part", standing.words)
         if behind:
             return Verdict(f"worse than {behind} of {len(words)}", "worse", standing.words)
         return Verdict("nothing shown", "none", standing.words)

@@ -16,6 +16,7 @@ from xai_core.evaluating import scored
 from xai_core.interfaces import Explainer, Metric
 from xai_core.metrics import Other, Rung, Trial, Witness
 from xai_core.parameters import parameters
+from xai_core.rank_correlation import is_level
 from xai_core.registry import breach_of_metric
 from xai_core.testing.laws import Breaches, Check
 from xai_core.typing import FloatArray
@@ -157,9 +158,7 @@ class Answering(Witness):
         self.made += count
         made = (self._untaught(number) for number in range(count))
         return tuple(
-            Rung(
-                (f"layer_{number}",), each, "all values are the same" if np.ptp(each) == 0 else None
-            )
+            Rung((f"layer_{number}",), each, "all values are the same" if is_level(each) else None)
             for number, each in enumerate(made)
         )
 
@@ -249,7 +248,7 @@ class Measured:
         for scene in SCENES:
             self.used[scene.name] = None
             for what, made in scene.maps().items():
-                if np.ptp(made) > 0 or not self._refuses(scene.trial(made)):
+                if not is_level(made) or not self._refuses(scene.trial(made)):
                     yield f"on {scene.name}, {what}", scene, made
 
     def _refuses(self, trial: Trial) -> bool:

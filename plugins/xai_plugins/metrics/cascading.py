@@ -18,22 +18,25 @@ class CascadingRandomisation(Metric):
     Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, "Sanity Checks for Saliency Maps", NeurIPS
     2018, section 3.1. From the logits down, one layer after the other has its weights drawn anew
     by its own initialisers, until nothing is left; on the way, at evenly spaced rungs, the method
-    explains the same class of the same picture again. The value is the mean over the rungs of how
-    alike each map is to the learnt one, by the measure that `similarity` names: Spearman's
-    correlation of the values or of their magnitudes, the structural similarity (Wang et al. 2004),
-    or the correlation of histograms of oriented gradients (Dalal and Triggs 2005). For the last
-    two, maps are divided by their largest magnitude, as in the authors' code; signs stay. A map
-    that goes with what was learnt changes: lower is better, -1 to 1. The facts hold all four
-    measures, their mean and at the last rung; the curve, the course of the chosen one.
+    explains the same class of the same picture again. The value is the mean over the rungs of the
+    magnitude of how alike each map is to the learnt one, by the measure that `similarity` names:
+    Spearman's correlation of the values or of their magnitudes, the structural similarity (Wang et
+    al. 2004), or the correlation of histograms of oriented gradients (Dalal and Triggs 2005). For
+    the last two, maps are divided by their largest magnitude, as in the authors' code; signs stay.
+    A map that goes with what was learnt changes: lower is better, 0 to 1. A map turned round is no
+    other: -1 depends on the weights as little as 1, which is why magnitudes are averaged. The
+    facts hold all four measures with their signs, their mean and at the last rung; the curve, the
+    course of the chosen one.
 
     A rung where there is no map (the method failed, a value is not finite, all are the same) has
-    no similarity. It is counted in the facts, and no score comes of it, high or low: a network of
-    drawn weights is often dead or explodes, which says nothing about the method.
+    no similarity, high or low: a network of drawn weights is often dead or explodes, which says
+    nothing about the method. It is counted in the facts, and the mean is over the others. Where
+    less than half of the rungs have a map, there is no score.
 
     Traps. It is passed by whatever depends on the weights, rightly or wrongly: noise that is drawn
     anew, as the row `random`, passes perfectly, so passing is no faithfulness. Failing says more:
-    a map of the picture alone, as `edges`, keeps similarity 1. A value below 0 is a map turned
-    round, not a better one: -1 depends on the weights as little as 1. Noisy maps lose their
+    a map of the picture alone, as `edges`, keeps similarity 1. The mean
+    over fewer rungs is that of other rungs: beware where many have no map. Noisy maps lose their
     similarity sooner than smooth ones, whatever they depend on; and layers near the input, whose
     activations drawn weights keep alike, hold a part of any map up (Binder et al., "Shortcomings
     of Top-Down Randomization-Based Sanity Checks for Evaluations of Deep Neural Network
@@ -48,7 +51,7 @@ class CascadingRandomisation(Metric):
     family: ClassVar[str] = "randomisation"
     summary: ClassVar[str] = "how alike the map stays as the model loses what it learnt"
     higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     similarity: Similarity = "spearman"
     """By what maps are compared."""
@@ -93,11 +96,13 @@ class CascadingRandomisation(Metric):
                     if value is not None
                 ]
                 y += told
-        if len(y) == 1:
+        compared = len(y) - 1
+        if 2 * compared < len(rungs):
             reasons = dict.fromkeys(rung.reason for rung in rungs if rung.reason)
             raise MetricError(
-                f"{self.name}: none of {len(rungs)} rungs has a map that can be compared by "
-                f"{self.similarity}: {'; '.join(reasons) or 'it is not defined for them'}"
+                f"{self.name}: {compared} of {len(rungs)} rungs have a map that can be compared by "
+                f"{self.similarity}; expected half of them or more: "
+                f"{'; '.join(reasons) or 'it is not defined for the others'}"
             )
         curve = Curve(
             np.asarray(x),
@@ -105,4 +110,4 @@ class CascadingRandomisation(Metric):
             "share of layers drawn anew",
             f"{self.similarity} to the map",
         )
-        return Score(float(np.mean(y[1:])), facts, curve)
+        return Score(float(np.mean(np.abs(y[1:]))), facts, curve)

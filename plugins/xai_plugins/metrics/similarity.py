@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from xai_core.errors import MetricError
-from xai_core.rank_correlation import spearman
+from xai_core.rank_correlation import is_level, spearman
 from xai_core.typing import FloatArray
 
 Similarity: TypeAlias = Literal["spearman", "spearman-abs", "ssim", "hog"]
@@ -29,12 +29,12 @@ _CLIP = 0.2
 
 
 def held_to_vary(attribution: FloatArray, what: str) -> None:
-    """Refuse a map that is the same everywhere.
+    """Refuse a map that is the same everywhere but for rounding.
 
     Raises:
         MetricError: it is, so that it is like no other map, and unlike none.
     """
-    if np.ptp(attribution) == 0:
+    if is_level(attribution):
         raise MetricError(
             f"{what} is {attribution.flat[0]:g} everywhere; expected one with an order, to compare "
             "it with another"
@@ -117,7 +117,7 @@ SIMILARITIES: Mapping[Similarity, Callable[[FloatArray, FloatArray], float | Non
 def _pearson(one: FloatArray, other: FloatArray) -> float | None:
     x, y = one - one.mean(), other - other.mean()
     length = float(np.sqrt((x @ x) * (y @ y)))
-    if not length > 0 or np.ptp(one) == 0 or np.ptp(other) == 0:
+    if not length > 0 or is_level(one) or is_level(other):
         return None
     return float(np.clip(x @ y / length, -1, 1))
 

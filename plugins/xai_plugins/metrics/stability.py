@@ -10,7 +10,7 @@ from PIL import Image
 from xai_core import Metric, Score, Trial
 from xai_core.errors import MetricError
 from xai_core.parameters import Count, Within
-from xai_core.rank_correlation import spearman
+from xai_core.rank_correlation import is_level, spearman
 from xai_core.typing import FloatArray
 
 
@@ -123,4 +123,4 @@ def _likeness(one: FloatArray, other: FloatArray) -> float:
     rho = spearman(one, other)
     if rho is not None:
         return rho
-    return 1.0 if np.ptp(one) == 0 == np.ptp(other) else 0.0
+    return 1.0 if is_level(one) and is_level(other) else 0.0

@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core import Trial
+from xai_core.rank_correlation import is_level
 from xai_core.typing import FloatArray
 from xai_plugins.metrics.canvas import Canvas, canvas
 
 _TOGETHER = 128
 """Pictures made in one go: a matter of memory."""
-_ROUNDING = 1e-6
-"""By what share of the largest float32 values differ for rounding alone, as in a uniform map that
-was resampled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +57,8 @@ class Cells:
             gone = taken[first : first + _TOGETHER][:, self.labels]
             asked.append(trial.scores(np.where(gone[..., None], covered, trial.pixels)))
         scores = np.concatenate(asked)
+        if is_level(scores):  # or what rounding leaves of a score that does not change would count
+            return np.zeros(len(taken))
         found: FloatArray = scores[0] - scores[1:]
         return found
 
@@ -86,5 +86,4 @@ def correlation(cells: FloatArray, taken: NDArray[np.bool_], drops: FloatArray) 
 
 def _spread(values: FloatArray) -> float:
     """The standard deviation; 0 where what they differ by is rounding."""
-    is_constant = float(np.ptp(values)) <= _ROUNDING * float(np.abs(values).max())
-    return 0.0 if is_constant else float(values.std())
+    return 0.0 if is_level(values) else float(values.std())

@@ -1,7 +1,6 @@
 """`xai evaluate`: tables, files, failures told, and nothing lost on an interrupt."""
 
 import json
-import shutil
 
 import pytest
 from PIL import Image
@@ -112,7 +111,8 @@ def test_nothing_but_a_broken_picture_writes_nothing(run, pictures, tmp_path):
 
 def test_an_interrupt_writes_what_there_is(run, noise, pictures, tmp_path, monkeypatch):
     second = tmp_path / "second.png"
-    shutil.copy(noise, second)
+    with Image.open(noise) as picture:
+        picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(second)
     feed = Study.compare.__globals__["run_plan"]
     from xai_core import evaluating
 
