@@ -29,14 +29,14 @@ from xai_plugins.gradients import (
     SquareGrad,
     VarGrad,
 )
-from xai_plugins.metrics import AverageDrop, AverageIncrease, Road
+from xai_plugins.metrics import AverageDrop, AverageIncrease, CascadingRandomisation, Road
 from xai_plugins.perturbation.kernel_shap import KernelSHAP
 from xai_plugins.perturbation.lime import LIME
 from xai_plugins.perturbation.occlusion import Occlusion
 
 if keras.backend.backend() != "torch":
     pytest.skip("the peers run on torch: KERAS_BACKEND=torch", allow_module_level=True)
-if not any(map(importlib.util.find_spec, ("captum", "pytorch_grad_cam"))):
+if not any(map(importlib.util.find_spec, ("captum", "pytorch_grad_cam", "quantus"))):
     pytest.skip("no peer is installed: see requirements.txt", allow_module_level=True)
 
 import torch
@@ -1005,6 +1005,44 @@ class TestMetrics:
         assert dropped == pytest.approx(ours * trial.probability, abs=1e-5)
         assert rose == AverageIncrease().score(trial).value
         assert (ours > 0) != (rose > 0)
+
+
+def test_mprt_of_quantus_goes_down_from_the_learnt_weights():
+    """Of torch's own layers. On TensorFlow it does not: see `test_metric_peers.py`."""
+    quantus = pytest.importorskip("quantus", exc_type=ImportError)
+    torch.manual_seed(0)
+    row = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 6 * 8, 5)
+    )
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 3, 12, 16)).astype(np.float32)
+    weights, maps = [], []
+
+    def explain(model, inputs, targets, **_):
+        weights.append({name: to_numpy(each).copy() for name, each in model.named_parameters()})
+        fed = torch.tensor(inputs, requires_grad=True)
+        model(fed)[:, 3].sum().backward()
+        maps.append(to_numpy(fed.grad * fed).sum(axis=1))
+        return maps[-1]
+
+    own = explain(row, pixels, None)
+    found = quantus.MPRT(abs=False, normalise=False, disable_warnings=True)(
+        model=row,
+        x_batch=pixels,
+        y_batch=np.array([3]),
+        a_batch=own.copy(),
+        channel_first=True,
+        explain_func=explain,
+    )
+    learnt, _, *rungs = weights
+    lost = [
+        {name for name in learnt if not np.array_equal(each[name], learnt[name])} for each in rungs
+    ]
+    assert lost == [{"3.weight", "3.bias"}, set(learnt)]
+    of = make_trial(np.moveaxis(pixels[0], 0, -1), own[0], rungs=[each[0] for each in maps[2:]])
+    facts = CascadingRandomisation().score(of).facts
+    theirs = [value for (value,) in found.values()]
+    assert facts["mean spearman"] == pytest.approx(np.mean(theirs[1:]), abs=1e-6)
+    assert facts["spearman at the last rung"] == pytest.approx(theirs[-1], abs=1e-6)
 
 
 class Mean(nn.Module):
