@@ -19,7 +19,7 @@ class Curve:
     x: FloatArray
     """float64 (P,), rising."""
     y: FloatArray
-    """float64 (P,)."""
+    """float64 (P,); NaN where there is no value."""
     x_label: str
     y_label: str
 

@@ -364,7 +364,7 @@ def _likeness(attribution: FloatArray, new: _New) -> Likeness:
         return Likeness(None, reason=f"then {fault}")
     was = np.abs(attribution)
     now = np.abs(at_input(new.map, attribution.shape))
-    similarity = spearman(was, now)
+    similarity = None if is_level(was) or is_level(now) else spearman(was, now)
     if similarity is None:
         return Likeness(None, reason="all values of one of them are of the same size")
     moved = (spearman(was, each) for each in elsewhere(now))

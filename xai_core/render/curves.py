@@ -100,17 +100,16 @@ def _each(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Curve]]:
 
 
 def mean_curve(curves: list[Curve]) -> tuple[FloatArray, FloatArray]:
-    """Over curves whose x may differ: at those of the first.
+    """Over curves of the same x, of those that have a value at each; else at the x of the first.
 
-    Where curves lack places of the longest, as maps do that some rungs have none of, each place is
-    the mean of those that have it: nothing is put into a gap.
+    Where no curve has a value, there is none: nothing is put into a gap.
     """
-    longest = max((each.x for each in curves), key=len)
-    if all(np.isin(each.x, longest).all() for each in curves):
-        values = np.full((len(curves), len(longest)), np.nan)
-        for row, each in zip(values, curves, strict=True):
-            row[np.isin(longest, each.x)] = each.y
-        return longest, np.nanmean(values, axis=0)
     x = curves[0].x
-    y: FloatArray = np.mean([np.interp(x, each.x, each.y) for each in curves], axis=0)
-    return x, y
+    if all(np.array_equal(each.x, x) for each in curves):
+        values = np.stack([each.y for each in curves])
+    else:
+        known = [(each, ~np.isnan(each.y)) for each in curves]
+        values = np.stack([np.interp(x, each.x[has], each.y[has]) for each, has in known])
+    there = ~np.isnan(values).all(axis=0)
+    mean: FloatArray = np.nanmean(values[:, there], axis=0)
+    return x[there], mean

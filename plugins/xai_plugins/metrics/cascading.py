@@ -26,7 +26,7 @@ class CascadingRandomisation(Metric):
     A map that goes with what was learnt changes: lower is better, 0 to 1. A map turned round is no
     other: -1 depends on the weights as little as 1, which is why magnitudes are averaged. The
     facts hold all four measures with their signs, their mean and at the last rung; the curve, the
-    course of the chosen one.
+    course of the chosen one's magnitude.
 
     A rung where there is no map (the method failed, a value is not finite, all are the same) has
     no similarity, high or low: a network of drawn weights is often dead or explodes, which says
@@ -77,26 +77,22 @@ class CascadingRandomisation(Metric):
             "rungs": float(len(rungs)),
             "rungs without a map": float(sum(rung.reason is not None for rung in rungs)),
         }
-        x, y = [0.0], [1.0]
-        for kind, measure in SIMILARITIES.items():
-            found = [
+        found = {
+            kind: [
                 None if rung.reason or rung.attribution is None
                 else measure(trial.attribution, rung.attribution)
                 for rung in rungs
-            ]  # fmt: skip
-            told = [value for value in found if value is not None]
+            ]
+            for kind, measure in SIMILARITIES.items()
+        }  # fmt: skip
+        for kind, each in found.items():
+            told = [value for value in each if value is not None]
             if told:
                 facts[f"mean {kind}"] = float(np.mean(told))
-            if found[-1] is not None:
-                facts[f"{kind} at the last rung"] = found[-1]
-            if kind == self.similarity:
-                x += [
-                    at / lost[-1]
-                    for at, value in zip(lost, found, strict=True)
-                    if value is not None
-                ]
-                y += told
-        compared = len(y) - 1
+            if each[-1] is not None:
+                facts[f"{kind} at the last rung"] = each[-1]
+        alike = np.abs([np.nan if each is None else each for each in found[self.similarity]])
+        compared = len(rungs) - int(np.isnan(alike).sum())
         if 2 * compared < len(rungs):
             reasons = dict.fromkeys(rung.reason for rung in rungs if rung.reason)
             raise MetricError(
@@ -105,9 +101,9 @@ class CascadingRandomisation(Metric):
                 f"{'; '.join(reasons) or 'it is not defined for the others'}"
             )
         curve = Curve(
-            np.asarray(x),
-            np.asarray(y),
+            np.asarray([0, *lost / lost[-1]]),
+            np.asarray([1, *alike]),
             "share of layers drawn anew",
-            f"{self.similarity} to the map",
+            f"magnitude of {self.similarity} to the map",
         )
-        return Score(float(np.mean(np.abs(y[1:]))), facts, curve)
+        return Score(float(np.nanmean(alike)), facts, curve)

@@ -101,11 +101,17 @@ def gradients(values: FloatArray) -> FloatArray:
     return found.ravel()
 
 
+def by_magnitude(one: FloatArray, other: FloatArray) -> float | None:
+    """Spearman's correlation of the magnitudes; None where those of one are all the same."""
+    x, y = np.abs(one), np.abs(other)
+    return None if is_level(x) or is_level(y) else spearman(x, y)
+
+
 SIMILARITIES: Mapping[Similarity, Callable[[FloatArray, FloatArray], float | None]] = (
     MappingProxyType(
         {
             "spearman": spearman,
-            "spearman-abs": lambda one, other: spearman(np.abs(one), np.abs(other)),
+            "spearman-abs": by_magnitude,
             "ssim": ssim,
             "hog": hog,
         }

@@ -120,7 +120,6 @@ def recompressed(pixels: FloatArray, quality: int) -> FloatArray:
 
 
 def _likeness(one: FloatArray, other: FloatArray) -> float:
-    rho = spearman(one, other)
-    if rho is not None:
-        return rho
-    return 1.0 if is_level(one) and is_level(other) else 0.0
+    if is_level(one) or is_level(other):
+        return 1.0 if is_level(one) and is_level(other) else 0.0
+    return spearman(one, other) or 0.0

@@ -66,14 +66,14 @@ def test_the_mean_over_the_rungs_by_hand():
     )
     assert score.value == pytest.approx(2.8 / 3)  # turned round is no other map
     np.testing.assert_allclose(score.curve.x, [0, 1 / 3, 2 / 3, 1])
-    np.testing.assert_allclose(score.curve.y, [1, 1, 0.8, -1])
+    np.testing.assert_allclose(score.curve.y, [1, 1, 0.8, 1])
     assert score.facts["mean spearman"] == pytest.approx(0.8 / 3)
     assert score.facts["spearman at the last rung"] == -1
     assert score.facts["spearman-abs at the last rung"] == 1
     assert score.facts["mean spearman-abs"] == pytest.approx(2.8 / 3)
     assert (score.facts["rungs"], score.facts["rungs without a map"]) == (3, 0)
     assert score.curve.x_label == "share of layers drawn anew"
-    assert score.curve.y_label == "spearman to the map"
+    assert score.curve.y_label == "magnitude of spearman to the map"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +82,7 @@ def test_each_similarity_is_the_value_when_it_is_asked_for(kind):
     score = CascadingRandomisation(kind).score(trial(noise(), rungs=rungs))
     each = [SIMILARITIES[kind](noise(), rung) for rung in rungs]
     assert score.value == pytest.approx(np.mean(np.abs(each)))
-    np.testing.assert_allclose(score.curve.y, [1, *each])
+    np.testing.assert_allclose(score.curve.y, [1, *np.abs(each)])
     for other in KINDS:
         told = [SIMILARITIES[other](noise(), rung) for rung in rungs]
         assert score.facts[f"mean {other}"] == pytest.approx(np.mean(told))
@@ -105,7 +105,8 @@ def test_a_rung_without_a_map_is_counted_and_is_no_score():
     assert score.value == pytest.approx(np.mean(found))
     assert score.facts["rungs without a map"] == 2
     assert "spearman at the last rung" not in score.facts
-    np.testing.assert_allclose(score.curve.x, [0, 1 / 4, 3 / 4])
+    np.testing.assert_allclose(score.curve.x, [0, 1 / 4, 1 / 2, 3 / 4, 1])
+    np.testing.assert_allclose(score.curve.y, [1, found[0], np.nan, found[1], np.nan])
 
 
 def test_a_mean_over_less_than_half_of_the_rungs_is_no_score():
@@ -125,7 +126,7 @@ def test_a_flat_map_is_no_score_where_the_structure_has_one():
     assert SIMILARITIES["ssim"](learnt, np.zeros(SIZE)) > 0.2
     score = CascadingRandomisation("ssim").score(trial(learnt, rungs=[np.zeros(SIZE), learnt]))
     assert score.value == pytest.approx(1)
-    np.testing.assert_allclose(score.curve.x, [0, 1])
+    np.testing.assert_allclose(score.curve.y, [1, np.nan, 1])
 
 
 def test_where_no_rung_has_a_map_there_is_no_score():
