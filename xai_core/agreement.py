@@ -38,7 +38,7 @@ class Correlation:
 
     @property
     def is_shown(self) -> bool:
-        """Whether its interval is on one side of 0."""
+        """Whether its bootstrap interval is on one side of 0: it is no difference of pairs."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     @property

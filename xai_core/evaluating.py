@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice, starmap
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,10 @@ def run_evaluation(
                 )
                 break
         notices += dict.fromkeys(room.notices)
+        notices += (
+            f"{name} is the same picture as {first}, and counts once: it is left out"
+            for name, first in shared.doubles.items()
+        )
         notices += journal.notices()
     progress(len(measured), total if is_interrupted else len(measured), "")
     return Evaluation(
@@ -137,7 +141,7 @@ def run_evaluation(
         rows=tuple(each.row for each in lines),
         metrics=tuple(each.gauge for each in used),
         measurements=tuple(measured),
-        pictures=tuple(names),
+        pictures=tuple(name for name in names if name not in shared.doubles),
         seed=seed,
         warnings=tuple(map(str, study.warnings)),
         notices=tuple(notices),
@@ -146,7 +150,11 @@ def run_evaluation(
         score_kind=study.score,
         layers=tuple(step.path for step in plan.layers),
         ladder=sample if sample.rungs else None,
-        masks=tuple(starmap(told_mask, zip(names, masks, strict=True))),
+        masks=tuple(
+            told_mask(name, mask)
+            for name, mask in zip(names, masks, strict=True)
+            if name not in shared.doubles
+        ),
     )
 
 
@@ -189,8 +197,10 @@ class _Shared:
     journal: NoJournal
     sample: LadderSample
     room: Room
-    measured: dict[tuple[str, str | None], str] = field(default_factory=dict)
-    """The names of the pictures so far, by the hashes of picture and mask."""
+    measured: dict[str, str] = field(default_factory=dict)
+    """The names of the pictures so far, by their hashes."""
+    doubles: dict[str, str] = field(default_factory=dict)
+    """By the name of a picture that was there before, under which name."""
 
 
 @dataclass(frozen=True)
@@ -219,11 +229,9 @@ def _measure(
     try:
         picture = replace(as_picture(source), name=name)
         mask = _mask(study, shared.masks[number], picture)
-        first = shared.measured.setdefault((picture.sha256, _sha256(mask)), name)
+        first = shared.measured.setdefault(picture.sha256, name)
         if first != name:
-            shared.room.notices.append(
-                f"{name} is the same picture as {first}: it is measured once, and counts once"
-            )
+            shared.doubles[name] = first
             return
         columns = [_column(shared, picture, mask, wanted) for wanted in shared.plan.wanted]
         part = left_of(shared.plan, columns)

@@ -184,6 +184,14 @@ class Evaluation:
         """By picture and class, what a metric says of a row, where it says something."""
         return self._values.get((metric, row), {})
 
+    def fails(self, metric: str, row: str) -> bool:
+        """Whether a metric has no value of a row, though it was asked."""
+        return (metric, row) in self._asked and (metric, row) not in self._values
+
+    @cached_property
+    def _asked(self) -> frozenset[tuple[str, str]]:
+        return frozenset((each.metric, each.row) for each in self.measurements)
+
     @cached_property
     def _values(self) -> Mapping[tuple[str, str], Mapping[tuple[str, int], float]]:
         found: dict[tuple[str, str], dict[tuple[str, int], float]] = {}

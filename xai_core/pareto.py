@@ -79,7 +79,7 @@ class Offer:
 
 
 def _why(found: Contest) -> str:
-    """What stands against a word, such as too few pictures; nothing where it is the interval."""
+    """What stands against a word, such as too few pictures; nothing where it is the test."""
     why = found.word.partition(": ")[2]
     return f" ({why})" if why else ""
 

@@ -28,7 +28,7 @@ class Contest:
     chance: float | None = None
     """How often signs drawn by chance make a mean gain as large, either way: see `sign_flips`."""
     is_defined: bool = True
-    """Whether the other has a value by this metric, on any picture."""
+    """Whether the other has a value by this metric: not where it failed on every picture."""
 
     @property
     def word(self) -> str:
@@ -108,7 +108,7 @@ def contest(evaluation: "Evaluation", gauge: "Gauge", one: str, other: str) -> C
         {each: gauge.sign * (mine[each] - theirs[each]) for each in mine if each in theirs}
     )
     if not gains:
-        return Contest(other, None, is_defined=bool(theirs))
+        return Contest(other, None, is_defined=not evaluation.fails(str(gauge), other))
     found = np.asarray(list(gains.values()))
     return Contest(other, interval(found, evaluation.seed), chance(found, evaluation.seed))
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.typing import FloatArray
 
@@ -40,10 +41,10 @@ def chance(differences: FloatArray, seed: int) -> float:
     return found / len(signs) if is_whole else (1 + found) / (1 + len(signs))
 
 
-@lru_cache(maxsize=64)
-def _signs(count: int, seed: int) -> tuple[FloatArray, bool]:
+@lru_cache(maxsize=8)
+def _signs(count: int, seed: int) -> tuple[NDArray[np.int8], bool]:
     """Patterns of signs (P, N), and whether they are all that there are."""
     if count <= _EXACT:
-        return np.asarray(list(product((-1.0, 1.0), repeat=count))), True
-    drawn = np.random.default_rng((seed, count)).integers(2, size=(_DRAWN, count))
-    return 2.0 * drawn - 1.0, False
+        return np.asarray(list(product((-1, 1), repeat=count)), np.int8), True
+    drawn = np.random.default_rng((seed, count)).integers(2, size=(_DRAWN, count), dtype=np.int8)
+    return 2 * drawn - 1, False

@@ -107,10 +107,11 @@ class Gallery:
     ) -> tuple[Other, ...]:
         """See `Trial.others`, for the picture of that number."""
         found: dict[int, Other] = {}
+        own = self._place.get(number)
         for place in np.random.default_rng((*seed, 2)).permutation(self._readable).tolist():
             if len(found) == count:
                 break
-            other = None if place == number else self._read(place)
+            other = None if place == own else self._read(place)
             if other and other.target not in (target, *found):
                 found[other.target] = other
         if len(found) < count:
@@ -123,13 +124,25 @@ class Gallery:
     @cached_property
     def sha256(self) -> str:
         """Of the pictures, in whatever order."""
-        hashes = (self._hashes[place] for place in self._readable)
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+        return hashlib.sha256(" ".join(sorted(self._first)).encode()).hexdigest()
 
     @cached_property
     def _readable(self) -> list[int]:
-        """The places of the pictures that can be read, in an order that is not that of asking."""
-        return sorted(self._hashes, key=lambda place: (self._hashes[place], place))
+        """Where the pictures are that can be read, in an order that is not that of asking."""
+        return [self._first[each] for each in sorted(self._first)]
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """Of each picture that can be read, where the same one is met first."""
+        return {place: self._first[each] for place, each in self._hashes.items()}
+
+    @cached_property
+    def _first(self) -> dict[str, int]:
+        """By hash."""
+        found: dict[str, int] = {}
+        for place, each in self._hashes.items():
+            found.setdefault(each, place)
+        return found
 
     @cached_property
     def _hashes(self) -> dict[int, str]:

@@ -27,7 +27,7 @@ def verdict(standing: Standing) -> tuple[int, str]:
 
 
 def table(found: Evaluation) -> str:
-    """Means as Markdown: the best in bold, * where all four reference rows are beaten."""
+    """Means as Markdown: the best in bold, * where all reference rows with a value are beaten."""
     metrics = [str(each) for each in found.metrics]
     rankings = {
         metric: {each.row.name: each for each in found.ranking(metric)} for metric in metrics

@@ -271,21 +271,32 @@ def test_the_same_picture_counts_once(softmax):
     """However often it is given, and under whatever name."""
     one, other = noise(2)
     found = softmax.evaluate([one, other, one.copy(), one], Planted(), Deletion(steps=5), 0)
+    assert len(found.pictures) == 2
     assert [each.picture for each in found.measurements] == [
-        name for name in found.pictures[:2] for _ in range(5)
+        name for name in found.pictures for _ in range(5)
     ]
+    first, copies = found.pictures[0], [each.split(" is the same")[0] for each in found.notices]
+    assert len({*copies, *found.pictures}) == 4
     assert found.notices == tuple(
-        f"{name} is the same picture as {found.pictures[0]}: it is measured once, and counts once"
-        for name in found.pictures[2:]
+        f"{name} is the same picture as {first}, and counts once: it is left out" for name in copies
     )
     assert found.ranking("deletion(steps=5)")[0].value.count == 2
 
 
-def test_the_same_picture_with_another_mask_is_another(softmax):
+def test_it_counts_once_with_another_mask_too(softmax):
+    """Most metrics see no mask: their scores would be there twice."""
     masks = [np.eye(*SIZE, dtype=bool), np.ones(SIZE, bool)]
     found = softmax.evaluate([noise(1)[0]] * 2, Planted(), RelevanceRank(), 0, masks=masks)
-    assert found.notices == ()
-    assert len({each.picture for each in found.measurements}) == 2
+    assert len(found.notices) == len(found.masks) == len(found.pictures) == 1
+    once = softmax.evaluate(noise(1), Planted(), RelevanceRank(), 0, masks=masks[:1])
+    assert found.values("relevance-rank", "planted") == once.values("relevance-rank", "planted")
+
+
+def test_a_copy_is_no_picture_that_differences_are_shown_by(softmax, tmp_path):
+    found = softmax.evaluate([*noise(2)] * 3, Planted(), Deletion(steps=5), 0)
+    path = found.save(tmp_path / "e.html")
+    assert "With fewer than 6 pictures no difference can be shown." in path.read_text()
+    assert not any(each.beats_all for each in found.ranking("deletion(steps=5)"))
 
 
 def test_they_are_run_in_batches_of_one_shape(softmax, monkeypatch):

@@ -9,6 +9,7 @@ from xai_core.errors import PictureError
 from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
 from xai_core.metrics import Score
 from xai_core.ranking import Contest, Standing
+from xai_core.report.evaluation import Page
 from xai_core.types import Target
 
 ROW = Row("mine", {}, "tests", is_reference=False)
@@ -163,6 +164,17 @@ def test_an_interval_may_be_on_one_side_where_nothing_is_shown():
     assert first.words == "no difference shown to edges"
 
 
+def test_a_reference_that_fails_on_every_picture_has_no_value():
+    """And need not be beaten; one that was not measured is another matter."""
+    found = evaluation({"mine": [0.9] * 6, "edges": [None] * 6})
+    mine, edges = found.ranking("g")
+    assert (mine.words, edges.words) == ("edges has no value", "failed on every picture")
+    assert str(mine.next) == "edges has no value"
+    assert not mine.beats_all
+    early = replace(found, measurements=found.measurements[:6])
+    assert early.ranking("g")[0].words == "no picture in common"
+
+
 def test_rungs_without_a_map_are_told_where_the_means_stand():
     found = evaluation({"grad-cam": [0.5, 0.6], "mine": [0.1, 0.2], "edges": [1.0, 1.0]})
     lost = {"grad-cam": (1, 2), "mine": (0, 0), "edges": (0, 0)}
@@ -180,3 +192,27 @@ def test_rungs_without_a_map_are_told_where_the_means_stand():
     told = "Rungs without a map, which have no part in a mean: grad-cam at 3 of 12."
     assert told in text.splitlines()
     assert "Rungs without a map" not in found.to_markdown()
+
+
+SIX = [0.5, 0.51, 0.52, 0.53, 0.54, 0.55]
+
+
+@pytest.mark.parametrize(
+    ("edges", "word", "sentence"),
+    [
+        (0.1, "beats all 2", "mine beats every map that knows nothing of the model, by g."),
+        (0.5, "beats 1 of 2", "mine is not shown to beat them all by any metric."),
+        (0.9, "beats 1 of 2, worse than 1", "mine is not shown to beat them all by any metric."),
+        (None, "beats all 1",
+         "mine beats every map that knows nothing of the model and has a value, by g."),
+    ],
+)  # fmt: skip
+def test_the_page_says_what_is_beaten(edges, word, sentence):
+    """The uniform map is beaten, the edges are or are not."""
+    even = [value + by for value, by in zip(SIX, (0.1, -0.1) * 3, strict=True)]
+    other = {None: [None] * 6, 0.5: even}.get(edges, [edges] * 6)
+    found = evaluation({"mine": SIX, "edges": other, "uniform": [0.0] * 6})
+    rows = tuple(replace(each, is_reference=each.name != "mine") for each in found.rows)
+    page = Page(replace(found, rows=rows))
+    assert page.verdict(page.sections[0], "mine").word == word
+    assert sentence in list(page.sentences)

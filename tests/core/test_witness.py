@@ -291,3 +291,21 @@ def test_what_the_model_was_run_on_for_maps_is_counted(study):
     assert [each.queries for each in found.measurements] == [1 + 3 + 3 * 20, 0, 0, 0, 0, 0]
     assert found.queries == 64
     assert [each.maps for each in found.measurements] == [3] * 6
+
+
+def test_a_copy_of_a_picture_is_no_other_picture(registry, kernel):
+    """It is not drawn, and does not change what is: whoever gives a file twice gets the same."""
+    kernel = kernel - kernel.mean(axis=0)
+    study = Study(linear(kernel), preprocess="none", registry=registry)
+    pictures = [picture(seed) for seed in range(12)]
+    target = 1 + int(np.argmax(pictures[0].reshape(180) @ kernel)) % 2
+
+    def drawn(pictures):
+        asked(study, lambda trial: trial.others(2), pictures=pictures, targets=[target])
+        return SEEN[0][1], SEEN[0][0].pixels
+
+    once, own = drawn(pictures)
+    twice, _ = drawn([*pictures, *pictures])
+    for one, other in zip(once, twice, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert (one.pixels != own).any()

@@ -68,7 +68,7 @@ def evaluate(
             metavar="N",
             min=0,
             max=2**31 - 1,
-            help="Of ties, the random map and the intervals.",
+            help="Of all that is drawn: ties, the random map, intervals, signs, weights.",
         ),
     ] = 0,
     out: Annotated[

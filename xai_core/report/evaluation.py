@@ -1,7 +1,7 @@
 """The page of an evaluation: what is shown first, then every number that it rests on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -185,7 +185,10 @@ class Page:
         for metrics, rows in sorted(by_metrics.items(), key=lambda each: -len(each[0])):
             verb = "beats" if len(rows) == 1 else "beat"
             only = "" if len(metrics) == len(self.sections) else " only"
-            told = f"{verb} every map that knows nothing of the model, by {and_(metrics)}{only}."
+            has = " and has a value" if self._lacking(metrics) else ""
+            told = (
+                f"{verb} every map that knows nothing of the model{has}, by {and_(metrics)}{only}."
+            )
             yield f"{and_(rows)} {told}"
         if lost:
             verb = "is" if len(lost) == 1 else "are"
@@ -201,6 +204,11 @@ class Page:
                 yield f"Metrics that disagree on {where}: {'; '.join(apart)}."
         if len(self._evaluation.pictures) < FEWEST:
             yield f"With fewer than {FEWEST} pictures no difference can be shown."
+
+    def _lacking(self, metrics: Sequence[str]) -> bool:
+        """Whether a reference row has no value by one of some metrics."""
+        references = [each.name for each in self._evaluation.rows if each.is_reference]
+        return any(self._evaluation.fails(metric, row) for metric in metrics for row in references)
 
     def correlation(self, one: str, other: str, *, alone: bool) -> Correlation | None:
         """What is in one place of the matrix of agreement."""
