@@ -46,8 +46,10 @@ AGAIN: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """And where metrics want each map again two dozen times."""
 
-COSTLY = frozenset({"kernel-shap", "lime", "occlusion", "rise", "rise-centred", "score-cam"})
-"""Those that ask about hundreds of pictures for each of 240 maps of photographs."""
+COSTLY = frozenset(
+    {"ablation-cam", "kernel-shap", "lime", "occlusion", "rise", "rise-centred", "score-cam"}
+)
+"""Those that ask about hundreds of pictures, or activations, for each of 240 maps of photographs."""
 
 
 @dataclass(frozen=True, kw_only=True)
