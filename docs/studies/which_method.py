@@ -49,7 +49,7 @@ AGAIN: Mapping[str, Mapping[str, object]] = MappingProxyType(
 COSTLY = frozenset(
     {"ablation-cam", "kernel-shap", "lime", "occlusion", "rise", "rise-centred", "score-cam"}
 )
-"""Those that ask about hundreds of pictures, or activations, for each of 240 maps of photographs."""
+"""Those that ask hundreds of questions for each of 240 maps of photographs."""
 
 
 @dataclass(frozen=True, kw_only=True)
