@@ -22,6 +22,8 @@ from xai_core.report.text import to_json
 from xai_core.sign_flips import FEWEST
 from xai_core.tables import LIMITS_OF_COST, gaps
 
+_PAIRS = 4
+"""Of metrics that disagree, as many as are read: those shown first, the furthest apart first."""
 _STYLES = ("report.css", "evaluation.css")
 _COLOURS = 10
 _BINS = 4
@@ -194,14 +196,17 @@ class Page:
             verb = "is" if len(lost) == 1 else "are"
             yield f"{and_(lost)} {verb} not shown to beat them all by any metric."
         for alone, where in ((False, "all rows"), (True, "the methods alone")):
-            apart = [
-                f"{pair.one} and {pair.other}, {found}{'' if found.is_shown else ', not shown'}"
+            apart = sorted(
+                (not found.is_shown, found.rho, f"{pair.one} and {pair.other}, {found}")
                 for pair in self._evaluation.agreement()
                 for found in [pair.methods if alone else pair.all]
                 if found is not None and found.rho is not None and found.rho < 0
-            ]
-            if apart:
-                yield f"Metrics that disagree on {where}: {'; '.join(apart)}."
+            )
+            told = [f"{pair}{', not shown' if is_open else ''}" for is_open, _, pair in apart]
+            if len(told) > _PAIRS:
+                told[_PAIRS:] = [f"and {len(told) - _PAIRS} pairs more, in the matrix below"]
+            if told:
+                yield f"Metrics that disagree on {where}: {'; '.join(told)}."
         if len(self._evaluation.pictures) < FEWEST:
             yield f"With fewer than {FEWEST} pictures no difference can be shown."
 

@@ -63,6 +63,14 @@ def test_what_is_shown_stands_first_in_words(text):
     assert found.index("beat every map") < found.index("Make it again")
 
 
+def test_of_many_metrics_that_disagree_the_worst_are_told():
+    """Three up and two down: six pairs disagree, four of which are told."""
+    found = words(render_evaluation(make(up=(True, True, True, False, False))))
+    told = re.search(r"Metrics that disagree on all rows: ([^.]*(?:\.\d[^.]*)*)\.", found)[1]
+    assert told.count(" and g") == 4
+    assert told.endswith("and 2 pairs more, in the matrix below")
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
