@@ -81,7 +81,9 @@ def revive(model, images, damped, spread=2.5):
 
     He-normal kernels; residual branches that add little to their shortcuts, as trained
     ones do (networks of full ones amplify every rounding); batch statistics of the picture
-    itself; and a last kernel that spreads the logits over the classes.
+    itself; and a last kernel that spreads the logits over the classes, each of which takes
+    after the features of a picture, as trained ones do (of one that knows nothing, channels of
+    both signs cancel, and what is left is small beside what was rounded: decision 16).
     """
     rng = np.random.default_rng(1)
     for layer in model.layers:
@@ -103,8 +105,12 @@ def revive(model, images, damped, spread=2.5):
     for each, momentum in zip(normalized, momenta, strict=True):
         each.momentum = momentum
     last = model.layers[-1]
-    features = keras.Model(model.input, last.input)(images, training=False)
-    last.kernel.assign(last.kernel * (spread / np.std(features.numpy() @ last.kernel.numpy())))
+    features = keras.Model(model.input, last.input)(images, training=False).numpy()
+    kernel = last.kernel.numpy()
+    classes = np.arange(kernel.shape[1])
+    known = (features / np.linalg.norm(features, axis=1, keepdims=True))[classes % len(features)].T
+    kernel += known * np.linalg.norm(kernel, axis=0) * rng.uniform(0.5, 1.5, classes.shape)
+    last.kernel.assign(kernel * (spread / np.std(features @ kernel)))
     return model
 
 

@@ -25,8 +25,9 @@ def run(xai, small):
 @pytest.fixture
 def two(noise, tmp_path):
     """Two pictures of 30 x 20, which the model sees at 16 x 16."""
-    for name in ("one.png", "two.jpg"):
-        shutil.copy(noise, tmp_path / name)
+    shutil.copy(noise, tmp_path / "one.png")
+    with Image.open(noise) as picture:
+        picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / "two.jpg")
     return tmp_path / "one.png", tmp_path / "two.jpg"
 
 
