@@ -10,7 +10,7 @@ all works.
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -167,7 +167,8 @@ def main() -> None:
         )
         print(file=sys.stderr)
         (given.out / f"{part.name}.markdown").write_text(table(found))
-        found.save(given.out / f"{part.name}.html")
+        # Without the maps on the way down, which are most of a page.
+        replace(found, ladder=None).save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
         agree(found, given.out / f"{part.name}-agreement.png")
         if found.is_interrupted:
