@@ -202,11 +202,11 @@ class Page:
                 for found in [pair.methods if alone else pair.all]
                 if found is not None and found.rho is not None and found.rho < 0
             )
-            told = [f"{pair}{', not shown' if is_open else ''}" for is_open, _, pair in apart]
-            if len(told) > _PAIRS:
-                told[_PAIRS:] = [f"and {len(told) - _PAIRS} pairs more, in the matrix below"]
-            if told:
-                yield f"Metrics that disagree on {where}: {'; '.join(told)}."
+            pairs = [f"{pair}{', not shown' if is_open else ''}" for is_open, _, pair in apart]
+            if len(pairs) > _PAIRS:
+                pairs[_PAIRS:] = [f"and {len(pairs) - _PAIRS} pairs more, in the matrix below"]
+            if pairs:
+                yield f"Metrics that disagree on {where}: {'; '.join(pairs)}."
         if len(self._evaluation.pictures) < FEWEST:
             yield f"With fewer than {FEWEST} pictures no difference can be shown."
 
