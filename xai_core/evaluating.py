@@ -11,33 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_core import fingerprint
 from xai_core.errors import MetricError, XaiError
-from xai_core.evaluation import Evaluation, Gauge, Measurement
+from xai_core.evaluation import Evaluation, Measurement
 from xai_core.images import Picture, as_picture
 from xai_core.interfaces import Explainer, Metric
 from xai_core.journal import Key, NoJournal
 from xai_core.ladder import LadderSample
 from xai_core.masks import Mask, MaskLike, told_mask
 from xai_core.metrics import Score, Trial
-from xai_core.parameters import parameters
+from xai_core.pairing import Line, Used, every_pair, make_lines, make_used
 from xai_core.planner import PictureLike, Plan, by_rule, run_plan, tell_apart, where_it_runs
 from xai_core.progress import Progress
 from xai_core.references import REFERENCES
-from xai_core.registry import Registry
-from xai_core.resuming import (
-    Column,
-    Line,
-    Used,
-    Wish,
-    every_pair,
-    left_of,
-    look_up,
-    make_lines,
-    open_journal,
-)
+from xai_core.resuming import Column, Wish, left_of, look_up, open_journal
 from xai_core.room import Room
-from xai_core.settings import text_of
 from xai_core.targets import Wanted
 from xai_core.types import Comparison, Explanation, Failure, Pass, Target
 from xai_core.typing import FloatArray
@@ -61,27 +48,6 @@ _SLACK = 1e-6
 """How far beyond its bounds rounding may carry a value."""
 
 
-def describe_metric(metric: Metric, registry: Registry) -> Gauge:
-    """A metric as provenance: its name, its parameters, where it comes from."""
-    offered = registry.metrics.get(metric.name)
-    is_offered = offered is not None and type(offered.item) is type(metric)
-    usual = {e.name: e.value for e in parameters(offered.item)} if offered and is_offered else {}
-    told = parameters(metric)
-    return Gauge(
-        name=metric.name,
-        parameters={each.name: text_of(each.value) for each in told},
-        changed={
-            each.name: text_of(each.value)
-            for each in told
-            if each.value != usual.get(each.name, each.default)
-        },
-        higher_is_better=metric.higher_is_better,
-        bounds=metric.bounds,
-        summary=metric.summary,
-        source=str(registry.source_of(metric)),
-    )
-
-
 @where_it_runs
 def run_evaluation(
     study: "Study",
@@ -98,20 +64,16 @@ def run_evaluation(
     There are as many masks as sources, None where there is none. With a path,
     what is in the journal there is taken over, and what is measured is added to it.
     """
-    registry = study.registry
-    used = tuple(
-        Used(each, describe_metric(each, registry), fingerprint.of_item(each, registry))
-        for each in metrics
-    )
     lines = make_lines(study, plan)
+    used = make_used(metrics, plan, lines, study.registry)
     names = tell_apart(sources)
     measured: list[Measurement] = []
     notices = _unmasked(names, masks)
-    total = len(lines) * len(used) * len(plan.wanted) * len(sources)
+    pairs, room = every_pair(lines, used), Room()
+    total = len(pairs) * len(plan.wanted) * len(sources)
     is_interrupted = False
     with open_journal(study, path, seed, (*lines, *used)) as journal:
         gallery, copies = Gallery(study, sources), Copies(study, seed)
-        pairs, room = every_pair(lines, used), Room()
         sample = LadderSample(
             study, plan.explainers, metrics, dict(zip(names, sources, strict=True)), seed
         )

@@ -45,6 +45,8 @@ class Gauge:
     bounds: tuple[float, float]
     summary: str
     source: str
+    left_out: tuple[str, ...] = ()
+    """The rows that it was not asked of: methods that do not promise what it presumes."""
 
     def __str__(self) -> str:
         told = ", ".join(f"{name}={value}" for name, value in self.changed.items())

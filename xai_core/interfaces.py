@@ -186,6 +186,14 @@ class Metric(ABC):
         """
         return 0
 
+    @property
+    def presumes(self) -> Law:
+        """What a method must promise for the metric to say something of its maps.
+
+        It is asked of methods whose `laws` hold all of that, and of the maps that know nothing.
+        """
+        return Law.NOTHING
+
     def __post_init__(self) -> None:
         """Hold the parameters to their types and bounds."""
         check_parameters(self)

@@ -152,7 +152,8 @@ class Trial:
             none that can be undone (the warning `unknown-output`).
 
         Raises:
-            MetricError: they have another shape, or are not finite.
+            MetricError: they have another shape, or are not finite; or the output, of these or of
+                the picture itself, is outside 0..1 and so no probability.
         """
         return self.witness.probabilities(pixels, self._or_own(target))
 

@@ -105,7 +105,11 @@ def _price(row: "Row", made: "Mapping[tuple[str, int], Measurement]") -> Price:
 
 def offers(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Offer, ...]:
     """What each row gives and takes, those that take least first, the best of them first."""
-    found = [(price, _value(evaluation, gauge, price)) for price in prices(evaluation)]
+    found = [
+        (price, _value(evaluation, gauge, price))
+        for price in prices(evaluation)
+        if price.row.name not in gauge.left_out
+    ]
     known = [
         (price.seconds, -gauge.sign * value.mean, price, value)
         for price, value in found

@@ -114,8 +114,9 @@ def contest(evaluation: "Evaluation", gauge: "Gauge", one: str, other: str) -> C
 
 
 def rank(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Standing, ...]:
-    """The rows by their mean, best first; those that failed on every picture last."""
-    metric, rows = str(gauge), evaluation.rows
+    """The rows that it was asked of by their mean, best first; those that failed last."""
+    metric = str(gauge)
+    rows = [row for row in evaluation.rows if row.name not in gauge.left_out]
     means = {
         row.name: interval(np.asarray(list(values.values())), evaluation.seed)
         for row in rows

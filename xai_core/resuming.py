@@ -1,78 +1,21 @@
 """What of an evaluation a journal has already, and what is left to measure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xai_core import fingerprint
-from xai_core.cost import cost
-from xai_core.evaluation import Gauge, Measurement, Row
+from xai_core.evaluation import Measurement
 from xai_core.images import Picture
-from xai_core.interfaces import Metric
 from xai_core.journal import Journal, NoJournal
+from xai_core.pairing import Line, Used
 from xai_core.planner import Plan
-from xai_core.references import REFERENCES
 from xai_core.targets import Wanted
 from xai_core.types import Target
 
 if TYPE_CHECKING:
     from xai_core.study import Study
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of the tables, and what it is: its version, its code, its layers."""
-
-    row: Row
-    told: Mapping[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """What it goes by in a journal."""
-        return fingerprint.digest(self.told)
-
-
-@dataclass(frozen=True)
-class Used:
-    """A metric, what is said of it, and what it is: its version and its code."""
-
-    metric: Metric
-    gauge: Gauge
-    told: Mapping[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """What it goes by in a journal."""
-        return fingerprint.digest(self.told)
-
-
-def make_lines(study: "Study", plan: Plan) -> tuple[Line, ...]:
-    """The methods, and then the reference rows."""
-    methods = (
-        Line(
-            Row(
-                name=str(method),
-                parameters=method.parameters,
-                source=method.source,
-                is_reference=False,
-                changed=method.changed,
-                cost=cost(each),
-            ),
-            {
-                **fingerprint.of_item(each, study.registry),
-                "layers": [[list(step.outputs) for step in at] for at in plan.at(each)],
-            },
-        )
-        for each, method in zip(plan.explainers, plan.methods, strict=True)
-    )
-    references = (
-        Line(Row(name, {}, "xai-core", is_reference=True), fingerprint.of_reference(name))
-        for name in REFERENCES
-    )
-    return (*methods, *references)
 
 
 def open_journal(
@@ -149,8 +92,3 @@ def left_of(plan: Plan, columns: Sequence[Column]) -> Plan:
         methods=tuple(method for _, method in kept),
         wanted=tuple(column.wanted for column in columns if column.missing),
     )
-
-
-def every_pair(lines: Sequence[Line], used: Sequence[Used]) -> tuple[tuple[Line, Used], ...]:
-    """Each row with each metric, in the order in which they are measured."""
-    return tuple(product(lines, used))

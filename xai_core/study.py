@@ -17,7 +17,7 @@ from PIL import Image
 from xai_core.disagreement import Disagreement
 from xai_core.engines import Engine, Policy
 from xai_core.errors import LayerError, UsageError
-from xai_core.evaluating import describe_metric, run_evaluation
+from xai_core.evaluating import run_evaluation
 from xai_core.evaluation import Evaluation
 from xai_core.explaining import Task, Traced
 from xai_core.histogram import GradientHistogram
@@ -28,6 +28,7 @@ from xai_core.ladder import LadderMaps, descend
 from xai_core.masks import Box, MaskLike
 from xai_core.models import LoadedModel, ModelLike, WeightsRecord, load_model
 from xai_core.needs import Needs
+from xai_core.pairing import describe_metric
 from xai_core.placement import choose_device
 from xai_core.planner import (
     PictureLike,

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from xai_core.agreement import Agreement
 from xai_core.bootstrap import LEVEL, RESAMPLES, digits
-from xai_core.ranking import Standing
+from xai_core.ranking import Standing, and_
 
 if TYPE_CHECKING:
-    from xai_core.evaluation import Evaluation, Row
+    from xai_core.evaluation import Evaluation, Gauge, Row
 
 HEADER = (
     "row",
@@ -67,11 +67,16 @@ def cost_rows(evaluation: "Evaluation") -> Iterator[tuple[str, ...]]:
         if price.row.is_reference:
             continue
         offers = (
-            next(offer.words for offer in each if offer.price.row.name == price.row.name)
+            next((e.words for e in each if e.price.row.name == price.row.name), "not asked of it")
             for each in told.values()
         )
         seconds = "" if price.seconds is None else f"{price.seconds:.3g}"
         yield called(price.row), seconds, f"{price.queries:,.0f}", price.passes, *offers
+
+
+def notes(evaluation: "Evaluation", gauge: "Gauge") -> list[str]:
+    """What is to be said below a ranking."""
+    return [each for each in (left_out(gauge), gaps(evaluation, str(gauge))) if each]
 
 
 def gaps(evaluation: "Evaluation", metric: str) -> str | None:
@@ -86,6 +91,13 @@ def gaps(evaluation: "Evaluation", metric: str) -> str | None:
     if not told:
         return None
     return f"Rungs without a map, which have no part in a mean: {', '.join(told)}."
+
+
+def left_out(gauge: "Gauge") -> str | None:
+    """Of which methods a metric has nothing to say."""
+    if not gauge.left_out:
+        return None
+    return f"Not asked of methods that do not promise it: {and_(gauge.left_out)}."
 
 
 def called(row: "Row") -> str:
@@ -103,8 +115,7 @@ def markdown(evaluation: "Evaluation") -> str:
             f"{metric.bounds[1]:g}. From {metric.source}.",
             "\n".join(_table(HEADER, table_rows(evaluation.ranking(str(metric))))),
         ]
-        lost = gaps(evaluation, str(metric))
-        parts += [_escaped(lost)] if lost else []
+        parts += [_escaped(each) for each in notes(evaluation, metric)]
     agreement = evaluation.agreement()
     if agreement:
         parts += [

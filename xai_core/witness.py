@@ -34,6 +34,9 @@ Made: TypeAlias = FloatArray | XaiError
 Descent: TypeAlias = Sequence[tuple[tuple[str, ...], Sequence[Cell]]]
 """For each rung of a ladder its layers, and the map of each method or why it failed."""
 
+_SLACK = 1e-6
+"""How far beyond 0 and 1 rounding may carry a probability."""
+
 _TOGETHER = 8
 """Pictures to a pass where maps are made again."""
 
@@ -72,6 +75,13 @@ class Answers:
     def scores(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.scores`."""
         return self._of(self._scores, pixels, target)
+
+    def of_all_classes(self, pixels: FloatArray) -> FloatArray:
+        """What stands for the probabilities of every class (K,) of one picture (H, W, C)."""
+        given = checked(self._study, pixels[None])
+        (key,) = _keys(given)
+        self._run(given, [key], 0)
+        return self._probabilities[key]
 
     def _of(self, known: Mapping[bytes, FloatArray], pixels: FloatArray, target: int) -> FloatArray:
         given = checked(self._study, pixels)
@@ -329,7 +339,10 @@ class Counting(Witness):
 
     def probabilities(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.probabilities`."""
-        return self._seen.answers.probabilities(pixels, target)
+        answers = self._seen.answers
+        found = answers.probabilities(pixels, target)
+        _held(np.concatenate([answers.of_all_classes(self._seen.pixels), found]))
+        return found
 
     def scores(self, pixels: FloatArray, target: int) -> FloatArray:
         """See `Trial.scores`."""
@@ -426,6 +439,22 @@ def rung(layers: tuple[str, ...], made: Made, size: tuple[int, ...]) -> Rung:
         return Rung(layers, None, "not all values are finite")
     flat = "all values are the same" if is_level(made) else None
     return Rung(layers, at_input(made, size), flat)
+
+
+def _held(outputs: FloatArray) -> None:
+    """Hold what stands for probabilities to be some: of the picture for all classes, and others.
+
+    Raises:
+        MetricError: they are not.
+    """
+    low, high = float(outputs.min()), float(outputs.max())
+    if low < -_SLACK or high > 1 + _SLACK:
+        raise MetricError(
+            f"received outputs of the model from {low:g} to {high:g} in the place of "
+            "probabilities; expected 0 to 1. Its last activation is neither softmax nor sigmoid "
+            "nor absent (the warning unknown-output): use metrics that ask for scores or maps, as "
+            "mu-fidelity, or a model that ends in one of these"
+        )
 
 
 def _or_raise(made: Made) -> FloatArray:

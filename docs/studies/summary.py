@@ -1,5 +1,6 @@
 """A study at a glance: which method is shown to beat maps that know nothing, by which metric."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from xai_core.ranking import BEATS, WORSE, Standing
 
 COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac")
 """Worse than more than it beats, worse than some, nothing shown, beats one to four."""
+
+_NOT_ASKED = (2, "")
+"""A method does not promise what the metric is about."""
 
 
 def verdict(standing: Standing) -> tuple[int, str]:
@@ -38,7 +42,10 @@ def table(found: Evaluation) -> str:
     for row in found.rows:
         cells = []
         for metric in metrics:
-            standing = rankings[metric][row.name]
+            standing = rankings[metric].get(row.name)
+            if standing is None:  # it does not promise what the metric is about
+                cells.append("")
+                continue
             told = digits(standing.value.mean, 3) if standing.value else "failed"
             told = f"**{told}**" if best[metric] == row.name else told
             cells.append(told + ("*" if standing.beats_all and not row.is_reference else ""))
@@ -51,12 +58,13 @@ def summarise(found: Evaluation, path: Path) -> None:
     """Draw methods by metrics: of the four reference rows, how many are beaten, how many better."""
     rankings = {str(metric): found.ranking(str(metric)) for metric in found.metrics}
     methods = [row.name for row in found.rows if not row.is_reference]
-    cells = {
+    told = {
         (each.row.name, metric): verdict(each)
         for metric, ranking in rankings.items()
         for each in ranking
         if not each.row.is_reference
     }
+    cells = {pair: told.get(pair, _NOT_ASKED) for pair in product(methods, rankings)}
     score = {name: sum(cells[name, metric][0] for metric in rankings) for name in methods}
     methods.sort(key=lambda name: -score[name])
     places = np.array([[cells[name, metric][0] for metric in rankings] for name in methods])
@@ -68,9 +76,9 @@ def summarise(found: Evaluation, path: Path) -> None:
     axes.imshow(places, cmap=ListedColormap(COLOURS), vmin=0, vmax=6, aspect="auto")
     for row, name in enumerate(methods):
         for column, metric in enumerate(rankings):
-            place, told = cells[name, metric]
+            place, text = cells[name, metric]
             ink = "white" if place in (0, 5, 6) else "black"
-            axes.text(column, row, told, ha="center", va="center", fontsize=7, color=ink)
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink)
     axes.set_yticks(range(len(methods)), methods, fontsize=8)
     titles = [each.name for each in found.metrics]
     axes.set_xticks(range(len(titles)), titles, fontsize=8, rotation=45, ha="left")

@@ -46,11 +46,6 @@ AGAIN: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """And where metrics want each map again two dozen times."""
 
-COSTLY = frozenset(
-    {"ablation-cam", "kernel-shap", "lime", "occlusion", "rise", "rise-centred", "score-cam"}
-)
-"""Those that ask hundreds of questions for each of 240 maps of photographs."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -63,8 +58,6 @@ class Part:
     is_again: bool
     """Whether it is about the metrics that ask for maps again, or about the others."""
     parameters: Mapping[str, Mapping[str, object]]
-    without: frozenset[str] = frozenset()
-    """Methods that take no part."""
 
     @property
     def metrics(self) -> list[object]:
@@ -85,7 +78,6 @@ class Part:
         return [
             registry.explainer(name, **self.parameters.get(name, {}))
             for name in registry.explainers
-            if name not in self.without
         ]
 
 
@@ -122,7 +114,7 @@ def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
     """The evaluations, one after the other."""
     if "photographs" in sets:
         found = photographs()[: 2 if quick else None]
-        yield from both("photographs", COSTLY, study=Study(), pictures=found, masks=None)
+        yield from both("photographs", study=Study(), pictures=found, masks=None)
     if "synthetic" in sets:
         study = Study(network(out, quick), preprocess="none", labels=synthetic.PATTERNS)
         scenes = synthetic.draw(4 if quick else 20, 100)
@@ -130,11 +122,11 @@ def parts(sets: Sequence[str], out: Path, quick: bool) -> Iterator[Part]:
         yield from both("synthetic", study=study, pictures=pictures, masks=masks)
 
 
-def both(name: str, without: frozenset[str] = frozenset(), **of: Any) -> Iterator[Part]:
-    """By the metrics that ask for no other map, and, without some methods, by those that do."""
+def both(name: str, **of: Any) -> Iterator[Part]:
+    """By the metrics that ask for no other map, and by those that do."""
     yield Part(name=name, is_again=False, parameters=PARAMETERS, **of)
     again = {**PARAMETERS, **AGAIN}
-    yield Part(name=f"{name}-again", is_again=True, parameters=again, without=without, **of)
+    yield Part(name=f"{name}-again", is_again=True, parameters=again, **of)
 
 
 def show(part: Part) -> Progress:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from xai_core import Explainer, Metric, Needs, Score, Study
+from xai_core import Explainer, Law, Metric, Needs, Score, Study
 from xai_core.errors import MetricError, UnknownNameError, UsageError
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH
-from xai_plugins.metrics import Deletion, Insertion, MuFidelity, RelevanceRank
+from xai_plugins.metrics import Deletion, Insertion, MuFidelity, RelevanceMass, RelevanceRank
 
 SIZE = (6, 10)
 PATCH = (slice(1, 4), slice(2, 6))
@@ -459,6 +459,112 @@ def test_a_method_by_the_name_of_a_reference_row(softmax):
     assert str(caught.value) == (
         "received methods with 'random' twice (a reference row has that name); expected each once"
     )
+
+
+# ---------------------------------------------------------------- methods that promise what is held
+
+
+@dataclass(frozen=True)
+class Sums(Metric):
+    """The sum of a map, of methods that promise one."""
+
+    name: ClassVar[str] = "sums"
+    summary: ClassVar[str] = "the sum"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1e9)
+
+    @property
+    def presumes(self):
+        return Law.COMPLETE | Law.LINEAR
+
+    def score(self, trial):
+        return Score(float(trial.raw.sum()))
+
+
+@dataclass(frozen=True)
+class Half(Planted):
+    """Promises one of both."""
+
+    name: ClassVar[str] = "half"
+    laws: ClassVar[Law] = Law.COMPLETE
+
+
+@dataclass(frozen=True)
+class Whole(Planted):
+    """Promises both and more."""
+
+    name: ClassVar[str] = "whole"
+    laws: ClassVar[Law] = Law.COMPLETE | Law.LINEAR | Law.CONSTANT
+
+
+@pytest.fixture(scope="module")
+def presumed(softmax):
+    seen = []
+    found = softmax.evaluate(
+        noise(6),
+        [Half(), Planted(), Whole()],
+        [Sums(), RelevanceMass()],
+        0,
+        masks=[patch_mask()] * 6,
+        progress=lambda done, total, what: seen.append((done, total)),
+    )
+    return found, seen
+
+
+def patch_mask():
+    mask = np.zeros(SIZE, bool)
+    mask[PATCH] = True
+    return mask
+
+
+def test_a_metric_is_asked_of_methods_that_promise_what_it_presumes(presumed):
+    found, seen = presumed
+    measured = [(each.row, each.metric) for each in found.measurements]
+    assert {row for row, metric in measured if metric == "sums"} == {"whole", *REFERENCES}
+    assert {row for row, metric in measured if metric == "relevance-mass"} == {
+        *("half", "planted", "whole"), *REFERENCES,
+    }  # fmt: skip
+    assert (value(found, "sums", "whole"), len(measured)) == (12, 6 * (5 + 7))
+    assert seen[-1] == (72, 72)
+    assert [each.left_out for each in found.metrics] == [("half", "planted"), ()]
+
+
+def test_it_ranks_those_alone_beside_the_reference_rows(presumed):
+    found, _ = presumed
+    rows = {each.row.name: each for each in found.ranking("sums")}
+    assert set(rows) == {"whole", *REFERENCES}
+    assert {each.against for each in rows["whole"].contests} == set(REFERENCES)
+    assert {each.price.row.name for each in found.pareto("sums")} == set(rows)
+    (pair,) = found.agreement()
+    assert (pair.all.rows, pair.methods) == (5, None)
+
+
+def test_what_it_was_not_asked_of_is_told_everywhere(presumed):
+    from xai_core.report.evaluation import render_evaluation
+
+    found, _ = presumed
+    told = "Not asked of methods that do not promise it: half and planted."
+    text = found.to_markdown()
+    ranking = text[text.index("## sums") : text.index("## relevance-mass")]
+    assert told in ranking
+    assert "| half |" not in ranking
+    costs = text[text.index("## What the maps cost") :]
+    assert [line.split(" | ")[4] for line in costs.splitlines() if line.startswith("| half ")] == [
+        "not asked of it"
+    ]
+    page = render_evaluation(found)
+    assert page.count(told) == 1
+    assert page.count(">not asked</span>") == 2
+    assert found.to_dict()["metrics"][0]["left_out"] == ("half", "planted")
+    assert "failed on every picture" not in page
+
+
+def test_of_no_method_that_promises_it_the_reference_rows_are_left(softmax):
+    found = softmax.evaluate(noise(1), Planted(), Sums(), 0)
+    assert [each.row.name for each in found.ranking("sums")] == [
+        *sorted(REFERENCES, key=lambda row: -value(found, "sums", row))
+    ]
+    assert "Not asked of methods that do not promise it: planted." in found.to_markdown()
 
 
 # -------------------------------------------------------------------------------- output

@@ -123,6 +123,42 @@ def test_a_score_and_a_probability_of_one_picture_are_one_question(study):
     assert sum(each.queries for each in found.measurements) == 1
 
 
+@pytest.mark.parametrize(
+    ("blue", "low", "high"), [(2.0, 0, 2), (-0.5, -0.5, 1)], ids=["above 1", "below 0"]
+)
+def test_an_output_outside_0_to_1_is_no_probability(registry, blue, low, high):
+    """Whether it is of a class or picture that was asked about, or of the picture itself."""
+    inputs = keras.Input((*SIZE, 3))
+    mean = layers.GlobalAveragePooling2D()(inputs)
+    head = layers.Dense(2, keras.activations.leaky_relu, use_bias=False)
+    model = keras.Model(inputs, head(mean))
+    slope = 1.0 if blue > 0 else 5.0  # below 0 the activation keeps a fifth
+    head.set_weights([np.diag([1.0, 1.0, 1.0])[:, [0, 2]] / 255 * [1, blue * slope]])
+    study = Study(model, preprocess="none", registry=registry)
+    assert {each.kind for each in study.warnings} == {"unknown-output"}
+    dark, red, bluish = (np.full((*SIZE, 3), each, np.uint8) for each in
+                         ([0, 0, 0], [255, 0, 0], [255, 0, 255]))  # fmt: skip
+
+    def failures(asking, own):
+        found, _ = asked(study, asking, pictures=[own])
+        return {str(each.outcome) for each in found.failures}
+
+    message = (
+        f"received outputs of the model from {low:g} to {high:g} in the place of probabilities; "
+        "expected 0 to 1. Its last activation is neither softmax nor sigmoid nor absent (the "
+        "warning unknown-output): use metrics that ask for scores or maps, as mu-fidelity, or a "
+        "model that ends in one of these"
+    )
+    pixels = np.stack([dark, red, bluish]).astype(np.float32)
+    assert failures(lambda trial: trial.probabilities(pixels), red) == set()
+    told = failures(lambda trial: trial.probabilities(pixels, 1), red)
+    assert len(told) == 1
+    assert f"from {min(low, 0):g} to" in told.pop()
+    assert failures(lambda trial: trial.probabilities(pixels[:2]), bluish) == {message}
+    assert failures(lambda trial: trial.scores(pixels, 1), bluish) == set()
+    assert failures(lambda trial: trial.maps(pixels, 1), bluish) == set()
+
+
 def test_maps_of_other_pictures_and_classes_are_the_methods_own(study, gradient):
     methods = (Times(), Times(factor=-2.0))
     _, answers = asked(

@@ -164,7 +164,7 @@ def _show(found: "Evaluation") -> None:
         HEADER,
         agreement_rows,
         cost_rows,
-        gaps,
+        notes,
         table_rows,
     )
 
@@ -173,9 +173,8 @@ def _show(found: "Evaluation") -> None:
         ranking = found.ranking(str(metric))
         best = [number for number, each in enumerate(ranking) if each.beats_all]
         output.show_table(HEADER, table_rows(ranking), numbers=("mean",), bold=best)
-        lost = gaps(found, str(metric))
-        if lost:
-            output.say(lost)
+        for note in notes(found, metric):
+            output.say(note)
         output.say("")
     agreement = found.agreement()
     if agreement:

@@ -20,7 +20,7 @@ from xai_core.report.evaluation_recipe import evaluation_recipe
 from xai_core.report.page import counted, environment, joined, policy, raw
 from xai_core.report.text import to_json
 from xai_core.sign_flips import FEWEST
-from xai_core.tables import LIMITS_OF_COST, gaps
+from xai_core.tables import LIMITS_OF_COST, notes
 
 _PAIRS = 4
 """Of metrics that disagree, as many as are read: those shown first, the furthest apart first."""
@@ -76,8 +76,8 @@ class Section:
 
     gauge: Gauge
     ranking: tuple[Standing, ...]
-    gaps: str | None
-    """Where maps say nothing, and means are over fewer rungs."""
+    notes: Sequence[str]
+    """Of what it was not asked, and where maps say nothing."""
     spans: charts.Spans
     curves: charts.Curves | None
     costs: charts.Costs | None
@@ -126,7 +126,7 @@ class Page:
         offers = self._evaluation.pareto(str(gauge))
         return Section(
             gauge=gauge,
-            gaps=gaps(self._evaluation, str(gauge)),
+            notes=notes(self._evaluation, gauge),
             ranking=ranking,
             spans=charts.spans(gauge, ranking),
             curves=charts.curves(self._evaluation, gauge, ranking),
@@ -162,6 +162,8 @@ class Page:
 
     def verdict(self, section: Section, row: str) -> Verdict:
         """What is shown of a method against the maps that know nothing."""
+        if row in section.gauge.left_out:
+            return Verdict("not asked", "none", "it does not promise what this is about")
         (standing,) = [each for each in section.ranking if each.row.name == row]
         if standing.value is None:
             return Verdict("failed", "failed", standing.words)

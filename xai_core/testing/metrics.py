@@ -14,6 +14,7 @@ import numpy as np
 from xai_core.errors import MetricError, XaiError
 from xai_core.evaluating import scored
 from xai_core.interfaces import Explainer, Metric
+from xai_core.laws import Law
 from xai_core.metrics import Other, Rung, Trial, Witness
 from xai_core.parameters import parameters
 from xai_core.rank_correlation import is_level
@@ -286,6 +287,8 @@ def interface(measured: Measured) -> Breaches:
     for what, asked in (("queries", metric.queries), ("maps", metric.maps)):
         if not (asked is None or (type(asked) is int and asked >= 0)):
             yield f"{what} = {asked!r}; expected a whole number, at least 0, or None"
+    if not isinstance(metric.presumes, Law):
+        yield f"presumes = {metric.presumes!r}; expected an xai_core.Law"
     try:
         kind()
     except (TypeError, XaiError) as error:

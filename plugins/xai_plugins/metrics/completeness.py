@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from xai_core import Metric, Score, Trial
+from xai_core import Law, Metric, Score, Trial
 from xai_core.errors import MetricError
 from xai_plugins.metrics.canvas import Canvas, canvas
 
@@ -20,19 +20,21 @@ class Completeness(Metric):
     the logit, and x' a baseline. The value is |sum - (S(x) - S(x'))| / |S(x) - S(x')|, of the map
     as the method made it, not resampled. Lower is better, from 0 on; a map of zeros has 1.
 
-    It says something of methods that promise it, each for its own baseline. Of the built-in ones,
-    with the baseline black as here, that is `integrated-gradients` alone, up to its quadrature.
-    `kernel-shap`'s values of superpixels are complete, but each pixel has the whole value of its
-    superpixel, so the map sums to more. `expected-gradients` is complete for the mean of many
-    baselines, `gradient-x-input` where the model is linear and black is fed as 0. `full-grad`'s
-    terms are complete, its map is not. For CAMs, saliency, SmoothGrad, LIME, RISE and the maps
-    that know nothing it has no meaning: they promise no sum.
+    It is asked of methods that promise it for a black picture, `Law.COMPLETE`, and of the maps
+    that know nothing. Of the built-in methods that is `integrated-gradients` alone, up to its
+    quadrature. `kernel-shap`'s values of superpixels are complete, but each pixel has the whole
+    value of its superpixel, so the map sums to more. `expected-gradients` is complete for the
+    mean of many baselines, `gradient-x-input` where the model is linear and black is fed as 0.
+    `full-grad`'s terms are complete, its map is not. CAMs, saliency, SmoothGrad, LIME and RISE
+    promise no sum. With another baseline it is asked of every method: which of them promise that
+    sum, is for whoever asks to know.
 
-    Traps. Complete is not right: all of the score on any one pixel is complete. Where S(x) is
-    near S(x'), a small gap is a large share; where they are the same there is no value. A logit
-    has no natural zero, and S(x') may be far from "nothing is seen". A mean over pictures is
-    ruled by those with the smallest change. A method that promises nothing may come near by
-    accident, as Grad-CAM on one photograph to within 2 %; the order among these means nothing.
+    Traps. Complete is not right: all of the score on any one pixel is complete, and to be nearer
+    than maps that know nothing is not to keep the promise. Where S(x) is near S(x'), a small gap
+    is a large share; where they are the same there is no value. A logit has no natural zero, and
+    S(x') may be far from "nothing is seen". A mean over pictures is ruled by those with the
+    smallest change. A method that promises nothing may come near by accident, as Grad-CAM on one
+    photograph to within 2 %.
     """
 
     name: ClassVar[str] = "completeness"
@@ -43,6 +45,11 @@ class Completeness(Metric):
 
     baseline: Canvas = "black"
     """x': a black picture, the picture's mean colour, the picture blurred."""
+
+    @property
+    def presumes(self) -> Law:
+        """That the map sums to S(x) - S(black)."""
+        return Law.COMPLETE if self.baseline == "black" else Law.NOTHING
 
     @property
     def queries(self) -> int:

@@ -70,6 +70,7 @@ for law, attributes in (
     ("interface", {"bounds": [0, 1]}),
     ("interface", {"summary": "two\nlines"}),
     ("interface", {"queries": 1.5}),
+    ("interface", {"presumes": "COMPLETE"}),
     ("scores", {"bounds": (0.5, 1.0)}),
     ("direction", {"higher_is_better": False}),
     ("questions", {"queries": 0}),

@@ -23,7 +23,7 @@ from patches import PATCH, SIZE, WRONG, bright, mask
 from PIL import Image
 
 import xai_plugins
-from xai_core import Explainer, Metric, Needs, Score, Study
+from xai_core import Explainer, Law, Metric, Needs, Score, Study
 from xai_core.references import REFERENCES
 from xai_plugins import metrics
 
@@ -94,6 +94,7 @@ class Planted(Explainer):
 
     name: ClassVar[str] = "planted"
     needs: ClassVar[Needs] = Needs.NOTHING
+    laws: ClassVar[Law] = Law.COMPLETE  # as it says: `completeness` finds out
     what: Literal["true", "wrong", "inverted", "turned"] = "true"
 
     def explain(self, evidence):
@@ -109,6 +110,7 @@ class Slope(Explainer):
 
     name: ClassVar[str] = "slope"
     needs: ClassVar[Needs] = Needs.INPUT_GRADIENTS
+    laws: ClassVar[Law] = Law.COMPLETE
     what: Literal["alone", "product", "sign"] = "alone"
 
     @property
