@@ -77,3 +77,14 @@ class MetricError(XaiError):
 
 class UndeclaredNeedError(ExplainerError):
     """An explainer that read evidence it had not declared in its `needs`."""
+
+
+def let_go(error: BaseException) -> None:
+    """Drop the tracebacks of an error that is kept: they hold what every function had then.
+
+    That is the arrays of a pass, and of whoever called. Where it was raised, the message says.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__cause__ or found.__context__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_core.errors import MetricError, XaiError
+from xai_core.errors import MetricError, XaiError, let_go
 from xai_core.evaluation import Evaluation, Measurement
 from xai_core.images import Picture, as_picture
 from xai_core.interfaces import Explainer, Metric
@@ -233,6 +233,8 @@ def _measure(
             tell(f"{running[0]}, {answers.run:,} queries")
             met = candidate.witness.met
             measured = _one(study, seen, picture.name, target, wish, candidate)
+            if isinstance(measured.outcome, XaiError):
+                let_go(measured.outcome)
             key = Key(picture.sha256, _sha256(mask), target.index, wish.line.key, wish.used.key)
             others = shared.gallery.sha256 if candidate.witness.met > met else None
             journal.add(key, column.wanted.code, others, measured)

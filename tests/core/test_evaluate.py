@@ -1,6 +1,8 @@
 """`Study.evaluate` on a model that reads one patch: every area is known."""
 
+import gc
 import json
+import weakref
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -10,10 +12,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from xai_core import Explainer, Law, Metric, Needs, Score, Study
+from xai_core import Explainer, Law, Metric, Needs, Score, Study, evaluating
 from xai_core.errors import MetricError, UnknownNameError, UsageError
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH
+from xai_core.witness import Answers
 from xai_plugins.metrics import Deletion, Insertion, MuFidelity, RelevanceMass, RelevanceRank
 
 SIZE = (6, 10)
@@ -377,6 +380,25 @@ def test_one_broken_method_or_picture_loses_nothing(softmax, tmp_path):
     assert "| planted(what=broken) |  |  | 0 | failed on every picture |  |" in text.replace(
         "\\", ""
     )
+
+
+@pytest.mark.parametrize("fails", ["method", "metric"])
+def test_what_fails_keeps_nothing_of_its_picture(softmax, monkeypatch, fails):
+    """The answers of a picture are as large as all that was asked about it."""
+    made = []
+
+    class Watched(Answers):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(evaluating, "Answers", Watched)
+    method = Planted("broken") if fails == "method" else Planted()
+    metric = Deletion(steps=5) if fails == "method" else Wild("raise")
+    found = softmax.evaluate(noise(2), method, metric, 0)
+    gc.collect()
+    assert {each.row for each in found.failures} >= {str(found.rows[0].name)}
+    assert [each() for each in made] == [None, None]
 
 
 @pytest.mark.parametrize(

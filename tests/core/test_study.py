@@ -1,7 +1,9 @@
 """Studies: targets, scores, preparation, queries, failures, warnings, provenance, threads."""
 
+import gc
 import json
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -938,6 +940,34 @@ def test_an_explainer_that_fails_fails_alone(study, fault, message):
     with pytest.raises(ExplainerError) as caught:
         study.explain(draw(), Broken(fault))
     assert str(caught.value) == message
+
+
+@dataclass(frozen=True)
+class Hoarder(Explainer):
+    """Raises, with an array at hand."""
+
+    name: ClassVar[str] = "hoarder"
+    needs: ClassVar[Needs] = Needs.NOTHING
+
+    def explain(self, evidence):
+        array = np.ones(1000)
+        HELD.append(weakref.ref(array))
+        raise LookupError("no way")
+
+
+HELD = []
+
+
+@pytest.mark.parametrize(("pictures", "held"), [(1, True), (2, False)])
+def test_failures_of_several_pictures_keep_nothing_of_the_pass(study, pictures, held):
+    """With what was there, memory would grow with each; of one, a debugger finds it."""
+    HELD.clear()
+    made = study.compare([draw(number) for number in range(pictures)], [Hoarder()], 0, batch=1)
+    gc.collect()
+    assert [each() is not None for each in HELD] == [held] * pictures
+    for each in made.failures:
+        assert "raised LookupError: no way (test_study.py:" in each.message
+        assert (each.error.__cause__.__traceback__ is not None) == held
 
 
 def test_what_others_declared_is_not_given_to_an_explainer_that_did_not(study):
