@@ -30,8 +30,9 @@ class Correlation:
     rho: float | None
     """Spearman's; None where one of the two has no order, or there are fewer than 3 rows."""
     low: float | None
-    """Where 95 % of it lie with other pictures, by percentile bootstrap; None below 6 pictures.
-    It says nothing of other methods."""
+    """Where 95 % of it lie with other pictures, by percentile bootstrap, and `rho` itself: means of
+    resamples are noisier, which brings ranks nearer to chance. None below 6 pictures. It says
+    nothing of other methods."""
     high: float | None
     rows: int
     pictures: int
@@ -123,7 +124,7 @@ def _correlation(
     if rho is None or len(pictures) < FEWEST:
         return Correlation(rho, None, None, len(values), len(pictures))
     low, high = _interval(one, other, evaluation.seed)
-    return Correlation(rho, low, high, len(values), len(pictures))
+    return Correlation(rho, min(low, rho), max(high, rho), len(values), len(pictures))
 
 
 def _interval(one: FloatArray, other: FloatArray, seed: int) -> tuple[float, float]:

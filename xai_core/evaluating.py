@@ -302,6 +302,7 @@ def _one(
             mask=None if isinstance(seen.mask, XaiError) else seen.mask,
             no_mask=str(seen.mask) if isinstance(seen.mask, XaiError) else None,
         )
+        asked = answers.asked  # from here on it is the metric that asks
         outcome = scored(used.metric, used.gauge.source, trial)
     except XaiError as error:
         outcome = error

@@ -47,6 +47,12 @@ class Gauge:
     source: str
     left_out: tuple[str, ...] = ()
     """The rows that it was not asked of: methods that do not promise what it presumes."""
+    queries: int | None = None
+    """The most pictures that it asks about for each map, as it declares; None where that depends
+    on the picture."""
+    maps: int | None = None
+    """The most maps that it asks for beside each, as it declares; None where that depends on the
+    model or the picture."""
 
     def __str__(self) -> str:
         told = ", ".join(f"{name}={value}" for name, value in self.changed.items())

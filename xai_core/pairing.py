@@ -91,6 +91,8 @@ def describe_metric(metric: Metric, registry: "Registry") -> Gauge:
         bounds=metric.bounds,
         summary=metric.summary,
         source=str(registry.source_of(metric)),
+        queries=metric.queries,
+        maps=metric.maps,
     )
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from xai_core.evaluation import Evaluation, Gauge, Measurement, Row
 
 
+_DIGITS = 2
+"""Of the seconds that are compared: methods that read one pass differ by less than it varies."""
+
+
 @dataclass(frozen=True)
 class Price:
     """What one map of a row takes."""
@@ -46,8 +50,8 @@ class Offer:
     value: Interval | None
     """Of the metric, over the pictures."""
     beaten: Contest | None
-    """Against the best row that is no worse, takes no more, and is ahead in one of both; None on
-    the front."""
+    """Against the best row that is no worse, takes no more, to two digits of the seconds, and is
+    ahead in one of both; None on the front."""
     step: Contest | None
     """On the front, against what comes before it there: the best that takes less. None where
     nothing does."""
@@ -111,7 +115,7 @@ def offers(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Offer, ...]:
         if price.row.name not in gauge.left_out
     ]
     known = [
-        (price.seconds, -gauge.sign * value.mean, price, value)
+        (float(f"{price.seconds:.{_DIGITS}g}"), -gauge.sign * value.mean, price, value)
         for price, value in found
         if price.seconds is not None and value is not None
     ]

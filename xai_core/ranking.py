@@ -16,6 +16,9 @@ BEATS = "beats"
 WORSE = "is worse than"
 NOT_SHOWN = "no difference shown"
 
+_ROUNDING = 1e-6
+"""Of a value: what it may differ by where two maps are the same but for the order of adding."""
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -105,12 +108,18 @@ def contest(evaluation: "Evaluation", gauge: "Gauge", one: str, other: str) -> C
     """
     mine, theirs = (evaluation.by_class(str(gauge), row) for row in (one, other))
     gains = per_picture(
-        {each: gauge.sign * (mine[each] - theirs[each]) for each in mine if each in theirs}
+        {each: gauge.sign * _gain(mine[each], theirs[each]) for each in mine if each in theirs}
     )
     if not gains:
         return Contest(other, None, is_defined=not evaluation.fails(str(gauge), other))
     found = np.asarray(list(gains.values()))
     return Contest(other, interval(found, evaluation.seed), chance(found, evaluation.seed))
+
+
+def _gain(mine: float, theirs: float) -> float:
+    """The difference of two values; none where it is what float32 rounds."""
+    gain = mine - theirs
+    return gain if abs(gain) > _ROUNDING * max(abs(mine), abs(theirs)) else 0.0
 
 
 def rank(evaluation: "Evaluation", gauge: "Gauge") -> tuple[Standing, ...]:

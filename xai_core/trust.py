@@ -315,7 +315,8 @@ class Account:
     draws: int
     """Random maps of each picture."""
     queries: int
-    """Pictures that the model was run on, copies of it with new weights included."""
+    """Pictures that the model was run on, and those that methods asked a copy with new weights
+    about; the pass over the copy itself is one of `passes`."""
     passes: int
     """Of the copy with new weights, for all maps of a picture at once."""
     tested: int

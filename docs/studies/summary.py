@@ -11,9 +11,13 @@ from matplotlib.figure import Figure
 from xai_core.bootstrap import digits
 from xai_core.evaluation import Evaluation
 from xai_core.ranking import BEATS, WORSE, Standing
+from xai_core.tables import COST, cost_rows
 
 COLOURS = ("#b2182b", "#f4a582", "#eeeeee", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac")
 """Worse than more than it beats, worse than some, nothing shown, beats one to four."""
+
+_ACROSS = 4
+_DASHES = (":", "--", "-", "-.")
 
 _NOT_ASKED = (2, "")
 """A method does not promise what the metric is about."""
@@ -65,8 +69,6 @@ def summarise(found: Evaluation, path: Path) -> None:
         if not each.row.is_reference
     }
     cells = {pair: told.get(pair, _NOT_ASKED) for pair in product(methods, rankings)}
-    score = {name: sum(cells[name, metric][0] for metric in rankings) for name in methods}
-    methods.sort(key=lambda name: -score[name])
     places = np.array([[cells[name, metric][0] for metric in rankings] for name in methods])
     figure = Figure(
         (2.6 + 0.72 * len(rankings), 2.4 + 0.25 * len(methods)), dpi=110, layout="constrained"
@@ -88,6 +90,63 @@ def summarise(found: Evaluation, path: Path) -> None:
         side.set_visible(False)
     axes.set_xlabel(f"{len(found.pictures)} pictures", fontsize=8)
     figure.savefig(path)
+
+
+def intervals(found: Evaluation, path: Path) -> None:
+    """Draw each mean with its bootstrap interval, and the reference rows as lines."""
+    methods = [row.name for row in found.rows if not row.is_reference]
+    references = [row.name for row in found.rows if row.is_reference]
+    place = {name: number for number, name in enumerate(methods)}
+    down = -(-len(found.metrics) // _ACROSS)
+    figure = Figure(
+        (1.6 + 2.5 * _ACROSS, 0.7 + down * (0.6 + 0.155 * len(methods))),
+        dpi=100,
+        layout="constrained",
+    )
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(down, _ACROSS, sharey=True, squeeze=False).ravel()
+    for axes in grid[len(found.metrics) :]:
+        axes.set_visible(False)
+    for axes, gauge in zip(grid, found.metrics, strict=False):
+        for standing in found.ranking(str(gauge)):
+            name, value = standing.row.name, standing.value
+            if value is None:
+                continue
+            if standing.row.is_reference:
+                style = _DASHES[references.index(name)]
+                axes.axvline(value.mean, color="0.55", lw=1, ls=style, label=name)
+                continue
+            colour = "#2166ac" if standing.beats_all else "0.15"
+            axes.plot(value.mean, place[name], "o", ms=3.5, color=colour)
+            if value.low is not None and value.high is not None:
+                axes.plot([value.low, value.high], [place[name]] * 2, lw=1.2, color=colour)
+        if gauge.name == "float64-distance":
+            axes.set_xscale("log")
+        axes.set_title(f"{gauge.name}: {gauge.better} is better", fontsize=7.5)
+        axes.set_yticks(range(len(methods)), methods, fontsize=6.5)
+        axes.tick_params(axis="x", labelsize=6.5)
+        axes.grid(axis="y", color="0.93", lw=0.6)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    grid[0].set_ylim(len(methods) - 0.4, -0.6)
+    known = {}
+    for axes in grid:
+        known |= {
+            label: line for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+    figure.legend(
+        [known[name] for name in references if name in known],
+        [name for name in references if name in known],
+        loc="outside lower center", ncols=len(references), frameon=False, fontsize=7.5,
+    )  # fmt: skip
+    figure.savefig(path)
+
+
+def costs(found: Evaluation) -> str:
+    """What a map of each method takes, as Markdown."""
+    lines = [f"| {' | '.join(COST)} |", "| --- | ---: | ---: | --- |"]
+    lines += [f"| {' | '.join(row[: len(COST)])} |" for row in cost_rows(found)]
+    return "\n".join(lines) + "\n"
 
 
 def agree(found: Evaluation, path: Path) -> None:

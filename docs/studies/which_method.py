@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import synthetic
-from summary import agree, summarise, table
+from summary import agree, costs, intervals, summarise, table
 
 from xai_core import Study
 from xai_core.progress import Progress
@@ -162,7 +162,10 @@ def main() -> None:
         # Without the maps on the way down, which are most of a page.
         replace(found, ladder=None).save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
-        agree(found, given.out / f"{part.name}-agreement.png")
+        intervals(found, given.out / f"{part.name}-intervals.png")
+        if not part.is_again:  # the figures and tables that the page shows
+            (given.out / f"{part.name}-costs.markdown").write_text(costs(found))
+            agree(found, given.out / f"{part.name}-agreement.png")
         if found.is_interrupted:
             sys.exit(130)
 

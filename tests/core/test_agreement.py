@@ -113,6 +113,21 @@ def test_the_interval_is_over_pictures():
     assert each.all.low < each.all.rho < each.all.high
 
 
+def test_the_interval_holds_the_estimate():
+    """Both order twelve rows alike by the means, and noise makes other orders of each resample."""
+    draw = np.random.default_rng(4)
+    rows = [f"m{number}" for number in range(12)]
+    noise = draw.normal(0, 3, (2, 12, PICTURES))
+    noise -= noise.mean(axis=2, keepdims=True)
+    values = [
+        {row: list(number + noise[side, number]) for number, row in enumerate(rows)}
+        for side in range(2)
+    ]
+    (pair,) = evaluation([gauge("one"), gauge("other")], values).agreement()
+    assert (pair.all.rho, pair.all.high) == (1, 1)
+    assert pair.all.low < 0.9
+
+
 def test_what_is_not_shown_is_not_said():
     draw = np.random.default_rng(0)
     values = [{name: draw.normal(size=PICTURES).tolist() for name in "abcdef"} for _ in range(2)]

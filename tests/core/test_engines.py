@@ -1,5 +1,6 @@
 """How passes are run: the same numbers, and never those of weights that are gone."""
 
+import re
 import sys
 
 import keras
@@ -8,11 +9,13 @@ import pytest
 from keras import layers
 from plain import drawn
 
-from xai_core import Study
+from xai_core import Study, fingerprint, models
 from xai_core.demo import cat
 from xai_core.engines import values_of
 from xai_core.errors import UsageError
-from xai_core.probe.openvino import Inference, openvino
+from xai_core.placement import choose_device
+from xai_core.probe import backend
+from xai_core.probe.openvino import Inference, capabilities, openvino
 from xai_core.surgery.graph import read_graph, variables_of
 
 SIZE = (16, 24)
@@ -47,6 +50,15 @@ def picture():
 
 def study_of(model, registry, engine):
     return Study(model, registry=registry, preprocess="unit", engine=engine)
+
+
+def handed_out(study):
+    """The model, where that is told: the engine that was asked for is set aside."""
+    with pytest.warns(UserWarning, match="was handed out") as caught:
+        model = study.model
+    assert len(caught) == 1
+    assert caught[0].filename == __file__  # it points at who asked for the model
+    return model
 
 
 def frozen_programs(study):
@@ -98,11 +110,11 @@ def test_the_weights_of_a_model_from_outside_are_read_each_time(registry, pictur
 
 
 def test_weights_that_change_after_the_model_was_handed_out_are_heeded(registry, file, picture):
-    for engine in ("frozen", "auto"):
+    for engine, give in (("frozen", handed_out), ("auto", lambda study: study.model)):
         study = study_of(file, registry, engine)
         before = study.explain(picture, "grad-cam", target=0)
         other = build(seed=11)
-        study.model.set_weights(other.get_weights())
+        give(study).set_weights(other.get_weights())
         after = study.explain(picture, "grad-cam", target=0)
         expected = study_of(other, registry, "compiled").explain(picture, "grad-cam", target=0)
         np.testing.assert_allclose(after.map, expected.map, atol=1e-6)
@@ -113,12 +125,72 @@ def test_weights_that_change_after_the_model_was_handed_out_are_heeded(registry,
 def test_layers_from_the_graph_are_the_models_own(registry, file, picture):
     study = study_of(file, registry, "frozen")
     before = study.explain(picture, "grad-cam", target=0)
-    head = study.graph.step("head").operation
+    with pytest.warns(UserWarning, match="made by the engine 'compiled' in the place of 'frozen'"):
+        graph = study.graph
+    head = graph.step("head").operation
     kernel = next(each for each in head.weights if each.name == "kernel")
     kernel.assign(-kernel)
     after = study.explain(picture, "grad-cam", target=0)
     assert frozen_programs(study) == [False]
     assert np.abs(after.map - before.map).max() > 5e-4
+
+
+ENGINES = ["frozen", pytest.param("openvino", marks=pytest.mark.tensorflow)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_map_names_the_engine_that_made_it(registry, file, picture, engine):
+    study = study_of(file, registry, engine)
+    first, saved = (study.explain(picture, "grad-cam", target=0) for _ in range(2))
+    assert saved.provenance["engine"] == saved.provenance["engine_asked"] == engine
+    told = (
+        "the model of 'model.keras' was handed out, and its weights may change from now on: maps "
+        f"are made by the engine 'compiled' in the place of '{engine}', which would not heed that. "
+        "Make a new Study to have it again"
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(told)}$"):
+        model = study.model
+    assert study.model is model  # and nothing is told a second time
+    after = study.explain(picture, "grad-cam", target=0)
+    # What was made before is told only now, by the engine of then.
+    assert first.provenance == saved.provenance
+    assert (after.provenance["engine"], after.provenance["engine_asked"]) == ("compiled", engine)
+    assert after.provenance["weights_sha256"] == first.provenance["weights_sha256"]
+    expected = study_of(file, registry, "compiled").explain(picture, "grad-cam", target=0)
+    assert np.abs(expected.map).max() > 1e-5
+    np.testing.assert_array_equal(after.map, expected.map)
+
+
+def test_auto_is_auto_whoever_holds_the_model(registry, file, picture):
+    """It says by itself that it reads the weights then, and no other engine takes its place."""
+    study = study_of(file, registry, "auto")
+    assert study.model.name
+    for each in (study, study_of(build(), registry, "auto")):
+        told = each.explain(picture, "grad-cam", target=0).provenance
+        assert (told["engine"], told["engine_asked"]) == ("auto", "auto")
+
+
+def test_a_journal_knows_the_engine_in_use(registry, file, picture):
+    study, same, plain = (
+        study_of(file, registry, engine) for engine in ("frozen", "frozen", "compiled")
+    )
+    before = fingerprint.of_study(study)
+    assert before["engine"] == "frozen"
+    assert "engine_asked" not in before
+    assert before == fingerprint.of_study(same)
+    handed_out(study)
+    assert fingerprint.of_study(study) == {**before, "engine": "compiled"}
+    assert fingerprint.of_study(study) == fingerprint.of_study(plain)
+    assert study.evaluate(picture, "grad-cam", "deletion", 0).origin()["engine"] == "compiled"
+
+
+def test_the_weights_are_hashed_once_for_many_maps(registry, file, picture, monkeypatch):
+    study = study_of(file, registry, "frozen")
+    hashed, of = [], models.hash_weights
+    monkeypatch.setattr(models, "hash_weights", lambda model: hashed.append(model) or of(model))
+    found = study.compare(picture, ["grad-cam", "hirescam"], [0, 3])
+    assert [each["engine"] for each in found.provenance] == ["frozen"] * 4
+    assert len(hashed) == 1
 
 
 def test_a_model_that_goes_on_training_never_gets_a_stale_map(registry, picture):
@@ -205,7 +277,7 @@ def test_openvino_heeds_a_model_that_was_handed_out(registry, file, picture):
     study = study_of(file, registry, "openvino")
     study.explain(picture, "grad-cam", target=0)
     other = build(seed=11)
-    study.model.set_weights(other.get_weights())
+    handed_out(study).set_weights(other.get_weights())
     after = study.explain(picture, "grad-cam", target=0)
     expected = study_of(other, registry, "compiled").explain(picture, "grad-cam", target=0)
     np.testing.assert_allclose(after.map, expected.map, atol=1e-6)
@@ -213,6 +285,8 @@ def test_openvino_heeds_a_model_that_was_handed_out(registry, file, picture):
 
 @pytest.mark.tensorflow
 def test_openvino_in_bfloat16_keeps_the_order_of_the_places(registry):
+    if "BF16" not in capabilities():
+        pytest.skip("OpenVINO does not compute in bfloat16 on this CPU")
     plain = Study(registry=registry, engine="compiled").explain(cat(), "grad-cam")
     coarse = Study(registry=registry, engine="openvino-bf16").explain(cat(), "grad-cam")
     ranks = [np.argsort(np.argsort(each.map, axis=None)) for each in (plain, coarse)]
@@ -226,3 +300,41 @@ def test_without_the_package_openvino_says_what_to_install(registry, file, monke
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UsageError, match=r"not installed; .*pip install 'xai-core\[openvino\]'"):
         study_of(file, registry, "openvino")
+
+
+NO_BFLOAT16 = (
+    "received the engine 'openvino-bf16' on a CPU where OpenVINO does not compute in bfloat16: it "
+    "names FP32, INT8; expected BF16 among them. Take the engine 'openvino', which computes in "
+    "float32"
+)
+
+
+@pytest.mark.tensorflow
+def test_bfloat16_on_a_cpu_without_it_is_refused(registry, file, monkeypatch):
+    monkeypatch.setattr("xai_core.probe.openvino.capabilities", lambda: ("FP32", "INT8"))
+    with pytest.raises(UsageError, match=f"^{re.escape(NO_BFLOAT16)}$"):
+        study_of(file, registry, "openvino-bf16")
+    assert study_of(file, registry, "openvino").engine == "openvino"
+    monkeypatch.setattr("xai_core.probe.openvino.capabilities", lambda: ("FP32", "BF16"))
+    assert study_of(file, registry, "openvino-bf16").engine == "openvino-bf16"
+
+
+@pytest.mark.tensorflow
+def test_openvino_says_in_what_it_can_compute():
+    assert "FP32" in capabilities()
+
+
+@pytest.mark.parametrize("engine", ["openvino", "openvino-bf16"])
+@pytest.mark.parametrize("device", ["gpu:0", "cuda"])
+def test_openvino_on_a_gpu_is_refused(registry, tmp_path, monkeypatch, engine, device):
+    monkeypatch.setattr(backend(), "devices", lambda: ("cpu:0", "gpu:0"))
+    told = (
+        f"received device '{device}' with the engine '{engine}', which is for CPUs; expected "
+        "device 'cpu', which it has by default, or for this device another engine, such as 'auto'"
+    )
+    missing = tmp_path / "missing.keras"  # before anything is loaded
+    with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+        Study(missing, registry=registry, engine=engine, device=device)
+    # By default it is on the CPU, also where there is a GPU, and other engines on the GPU.
+    assert choose_device(None, engine) == choose_device("cpu", engine) == "cpu:0"
+    assert choose_device(None, "frozen") == choose_device(device, "frozen") == "gpu:0"

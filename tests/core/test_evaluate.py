@@ -250,8 +250,8 @@ def test_identical_pictures_are_run_once(softmax):
         ("ramp(sign=-1)", D),
         ("ramp(sign=-1)", INS),
     ]
-    # One more for the picture's own score, which the first of the curve is then known by.
-    assert [each.asked for each in first] == [62] * 4
+    assert [each.asked for each in first] == [61] * 4
+    # The picture itself, which begins a curve or ends it, is known from the trial.
     assert [each.queries for each in first] == [61, 59, 0, 0]
     assert first[0].score.value == pytest.approx(first[3].score.value, abs=1e-12)
     assert first[1].score.value == pytest.approx(first[2].score.value, abs=1e-12)
@@ -263,7 +263,7 @@ def test_what_was_asked_for_one_class_is_known_for_the_others(softmax):
     first, second = (
         [each for each in found.measurements if each.target.index == index] for index in (0, 1)
     )
-    assert [each.asked for each in (*first, *second)] == [22] * 10
+    assert [each.asked for each in (*first, *second)] == [21] * 10
     assert [each.queries for each in first] == [21, 0, 0, 0, 0]
     assert [each.queries for each in second] == [0] * 5
     alone = softmax.evaluate(noise(1), Planted(), MuFidelity(subsets=20), 1).measurements

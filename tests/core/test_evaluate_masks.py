@@ -278,7 +278,7 @@ def test_a_mosaic_has_its_class_in_one_cell(colours):
         assert value(found, "grid-pointing-game", "uniform", number) == pytest.approx(1 / 4)
         assert 0.05 < value(found, "grid-pointing-game", "random", number) < 0.5
     one = found.measurements[0]
-    assert (one.maps, one.asked) == (1, 2)
+    assert (one.maps, one.asked) == (1, 1)
     # z = 8 x 255 / 255 / 4 of its own and about as much of each other; 1 of none of them.
     own, none = np.exp(2), np.exp(1)
     assert one.score.facts["probability of the class for the mosaic"] == pytest.approx(

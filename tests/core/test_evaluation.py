@@ -102,6 +102,19 @@ def test_differences_are_paired_on_the_pictures_that_both_have():
     assert edges.value.mean == pytest.approx(0.6)
 
 
+@pytest.mark.parametrize(("off", "word"), [(2e-8, "no difference shown"), (2e-6, "beats")])
+def test_what_float32_rounds_is_no_difference(off, word):
+    """Two methods that are the same by definition differ in the last digits, all one way."""
+    values = [0.1072, -3.0, 0.5, 40.0, 1e-7, 0.9]
+    found = evaluation(
+        {"mine": [each + off * abs(each) for each in values], "edges": values, "far": [-9.0] * 6}
+    )
+    mine, edges, far = found.ranking("g")
+    assert (mine.row.name, mine.next.word) == ("mine", word)
+    assert mine.contests[0].word == word
+    assert (edges.next.word, far.contests[0].word) == ("beats", "is worse than")
+
+
 def test_the_gain_is_turned_where_lower_is_better():
     found = evaluation({"mine": [0.1, 0.2], "edges": [0.5, 0.4]}, higher_is_better=False)
     first, _ = found.ranking("g")

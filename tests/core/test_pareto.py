@@ -56,6 +56,20 @@ def test_the_same_for_more_is_beaten_and_the_same_for_the_same_is_not():
     assert named(found.pareto("g"))["fast"].is_on_front
 
 
+def test_seconds_that_differ_by_less_than_they_vary_are_the_same():
+    """0.0467 and 0.0466 both are 0.047; 0.052 is more. The price is told as it was measured."""
+    values = same(a=2, b=3, c=1, edges=0)
+    seconds = {"a": 0.0466, "b": 0.0467, "c": 0.052}
+    offers = named(evaluation([gauge("g")], [values], seconds=seconds).pareto("g"))
+    assert offers["a"].words == "b is better by the mean, and takes no more"
+    assert offers["b"].words == "on the front: better than edges, which takes less"
+    assert offers["c"].words == "b is better by the mean, and takes no more"
+    assert str(offers["a"].price) == "0.0466 s"
+    offers = named(evaluation([gauge("g")], [values], seconds={**seconds, "b": 0.06}).pareto("g"))
+    assert offers["a"].is_on_front
+    assert offers["b"].words == "on the front: better than a, which takes less"
+
+
 def test_what_is_not_shown_is_told():
     """By the means on one side, by the pictures on both."""
     values = {

@@ -99,6 +99,8 @@ class Asked:
     """What a metric took."""
 
     metric: str
+    budget: str
+    """The most that it asks about for each map, as it declares."""
     asked: int
     run: int
     maps: int
@@ -253,6 +255,7 @@ class Page:
         return tuple(
             Asked(
                 str(gauge),
+                "it depends" if gauge.queries is None else f"{gauge.queries:,}",
                 *(
                     sum(getattr(each, name) for each in of if each.metric == str(gauge))
                     for name in ("asked", "queries", "maps", "seconds")

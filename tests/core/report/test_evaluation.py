@@ -83,6 +83,13 @@ def test_sentences(values, told):
     assert told in words(render_evaluation(make(up=(True,), **values)))
 
 
+def test_what_each_metric_asked_and_may_ask(made):
+    budgets = [replace(made.metrics[0], queries=1002), made.metrics[1]]
+    found = words(render_evaluation(replace(made, metrics=tuple(budgets))))
+    many = len([each for each in made.measurements if each.metric == "g0"])
+    assert f"g0 1,002 {many} {many} 0 0.0 g1 it depends {many} {many} 0 0.0" in found
+
+
 def test_few_pictures_are_told(made):
     few = replace(made, pictures=made.pictures[:3])
     assert "With fewer than 6 pictures no difference can be shown." in words(render_evaluation(few))
