@@ -9,7 +9,7 @@ import keras
 
 from xai_core.errors import UsageError
 from xai_core.probe import backend
-from xai_core.probe.openvino import openvino
+from xai_core.probe.openvino import check
 from xai_core.typing import FloatArray, Way
 
 Engine: TypeAlias = Literal["auto", "eager", "compiled", "frozen", "openvino", "openvino-bf16"]
@@ -26,13 +26,18 @@ Explainers that are traceable become programs too: with `auto` once that is wort
 never.
 
 Weights are folded and built in only where no one else holds the model: where the study loaded it,
-and has not handed it out. Otherwise `auto` is `compiled`.
+and has not handed it out. Otherwise `auto` is `compiled`. `frozen` and the engines of OpenVINO
+refuse a model from outside; once a study's own is handed out, `compiled` takes their place: a
+warning tells so, and the provenance names it.
 """
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 PRECISIONS: Mapping[Engine, str] = MappingProxyType({"openvino": "f32", "openvino-bf16": "bf16"})
 """In what the engines that run OpenVINO compute."""
+
+ON_CPU: tuple[Engine, ...] = tuple(PRECISIONS)
+"""The engines that are for the CPU alone."""
 
 _READS_WEIGHTS: tuple[Engine, ...] = ("eager", "compiled")
 """The engines that take the weights as they are when a pass runs."""
@@ -79,7 +84,7 @@ class Policy:
                 "Save the model and pass the file's name, or use the engine 'auto'."
             )
         if engine in PRECISIONS:
-            openvino()
+            check(PRECISIONS[engine])
         self._model = model
         self._engine = engine
         self._owned = owned
@@ -89,6 +94,13 @@ class Policy:
     def hand_out(self) -> None:
         """The model is given to someone who may change it."""
         self._owned = False
+        if self._engine not in ("auto", *_READS_WEIGHTS):
+            self._engine = "compiled"  # nothing is left of what sets the others apart
+
+    @property
+    def engine(self) -> Engine:
+        """The engine in use: the one that was asked for, or what took its place."""
+        return self._engine
 
     @property
     def way(self) -> Way:
@@ -105,7 +117,7 @@ class Policy:
     @property
     def precision(self) -> str | None:
         """In what OpenVINO computes what needs no gradient; None where it is not to."""
-        return PRECISIONS.get(self._engine) if self._owned else None
+        return PRECISIONS.get(self._engine)
 
     def traces(self, key: Hashable, maps: int) -> bool:
         """Whether explainers become a program, now that they make some more maps."""

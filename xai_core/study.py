@@ -2,8 +2,9 @@
 
 import os
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -98,7 +99,8 @@ class Study:
         fit: `crop` or `stretch`, for pictures of another shape; by default the family's.
         engine: How passes are run: `auto`, `eager`, `compiled`, `frozen`, `openvino` or
             `openvino-bf16`; see `xai_core.engines`.
-        device: One of `xai_core.devices()`; by default the first GPU, where there is one.
+        device: One of `xai_core.devices()`; by default the first GPU, where there is one. The
+            engines of OpenVINO are for the CPU, which is their default.
         registry: The plugins; by default all that are installed.
 
     Raises:
@@ -124,7 +126,7 @@ class Study:
         if score not in ("logit", "probability"):
             raise UsageError(f"received score {score!r}; expected 'logit' or 'probability'")
         self.registry = Registry.discover() if registry is None else registry
-        self.device: str = choose_device(device)
+        self.device: str = choose_device(device, engine)
         with backend().on(self.device):
             self._loaded: LoadedModel = load_model(model, weights, self.registry)
         graph = read_graph(self._loaded.model)
@@ -146,9 +148,8 @@ class Study:
         )
         self._weights = WeightsRecord(self._loaded)
         self.engine: Engine = engine
-        self._programs = Programs(
-            self._readout, score, Policy(self._loaded.model, engine, owned=self._loaded.is_owned)
-        )
+        self._policy = Policy(self._loaded.model, engine, owned=self._loaded.is_owned)
+        self._programs = Programs(self._readout, score, self._policy)
 
     @cached_property
     def black(self) -> Tensor:
@@ -160,6 +161,8 @@ class Study:
         """The model as it was given or loaded.
 
         From when it is asked for its weights may change: they are not built into programs any more.
+        Where that sets the engine aside that was asked for, a warning tells which one takes its
+        place.
         """
         self._hand_out()
         return self._loaded.model
@@ -180,8 +183,16 @@ class Study:
 
     def _hand_out(self) -> None:
         """Someone else holds the model from now on, and may change it."""
+        before = self._policy.engine
         self._weights.record()
         self._programs.hand_out()
+        if self._policy.engine != before:
+            warnings.warn(
+                f"the model of {self.name!r} was handed out, and its weights may change from now "
+                f"on: maps are made by the engine {self._policy.engine!r} in the place of "
+                f"{before!r}, which would not heed that. Make a new Study to have it again",
+                stacklevel=3,
+            )
 
     @property
     def layer(self) -> str:
@@ -560,8 +571,15 @@ class Study:
             )
         return self._readout.graph.step(features[-1].name)
 
-    def origin(self) -> dict[str, Any]:
-        """Model, weights, preprocessing and versions, as plain data for JSON."""
+    @property
+    def origin(self) -> "Origin":
+        """Tells model, weights, preprocessing and versions when called, as plain data for JSON.
+
+        The engine is the one in use when this is asked for, and so that of what was just made.
+        """
+        return Origin(self, self._policy.engine)
+
+    def _origin(self, engine: Engine) -> dict[str, Any]:
         weights = self._weights.sha256()
         return {
             "model": self._loaded.model.name,
@@ -576,12 +594,29 @@ class Study:
             "channels": self.input.channels,
             "fit": self.input.fit,
             "input_dtype": self.input.dtype,
-            "engine": self.engine,
+            "engine": engine,
+            "engine_asked": self.engine,
             "backend": keras.backend.backend(),
             "device": self.device,
             "labels": list(self.classes.names or ()) if self._has_own_labels else None,
             "versions": _versions(),
         }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where something comes from: told when called, by the engine that made it.
+
+    A study may be handed out between the two, and another engine be in use. Those of one study
+    and engine are equal, so that the weights are hashed once for many maps.
+    """
+
+    study: Study
+    engine: Engine
+
+    def __call__(self) -> dict[str, Any]:
+        """Model, weights, engine, preprocessing and versions, as plain data for JSON."""
+        return self.study._origin(self.engine)
 
 
 _ONE = (

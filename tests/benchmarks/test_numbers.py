@@ -1,9 +1,13 @@
 """What is counted, by hand on small cases."""
 
 import keras
+import pytest
 from keras import layers
 
-from benchmarks.scenarios.growth import growth
+from benchmarks.apart import _held
+from benchmarks.scenarios.growth import ROUNDS, growth
+from benchmarks.scenarios.queries import _windows
+from benchmarks.settings import FULL
 from benchmarks.work import forward_work
 
 
@@ -28,6 +32,28 @@ def test_what_is_moved_is_as_wide_as_its_dtype():
     inputs = keras.Input((8,), dtype="float32")
     model = keras.Model(inputs, layers.Dense(4, dtype="mixed_bfloat16")(inputs))
     assert forward_work(model, 3).bytes == 4 * (8 * 4 + 4) + 2 * 3 * (8 + 4)
+
+
+@pytest.mark.parametrize(("name", "count"), [*FULL.repeated, ("few", 3), ("odd", 53)])
+def test_what_must_not_grow_is_done_exactly_as_often_as_is_said(name, count):
+    done = []
+    rounds = min(ROUNDS, count)
+    held = _held(lambda: done.append(len(done)), {"rounds": rounds, "count": count})
+    assert (len(done), len(held)) == (count, rounds)
+
+
+def test_what_is_done_fifty_times_is_two_or_three_to_a_round(monkeypatch):
+    done, at = [], []
+    monkeypatch.setattr("benchmarks.apart.machine.resident", lambda: at.append(len(done)) or 0.0)
+    _held(lambda: done.append(1), {"rounds": 20, "count": 50})
+    assert at[:5] == [2, 5, 7, 10, 12]
+    assert at[-1] == 50
+
+
+def test_windows_of_a_seventh_half_a_window_apart():
+    # 224: windows of 32 begin at 0, 16, ..., 192. 299: of 43, at 0, 21, ..., 252, and at 256.
+    assert _windows(224) == 13 * 13
+    assert _windows(299) == 14 * 14
 
 
 def test_memory_that_grows_steadily_grows_beyond_its_noise():

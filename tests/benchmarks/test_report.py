@@ -155,18 +155,39 @@ def test_pictures_a_second_and_the_share_of_the_peak_of_the_same_dtype():
     assert row(text, "resnet50/batch-8")[-1] == ""
 
 
-def test_five_cams_are_held_to_a_third_of_a_peer_s_time():
+@pytest.mark.parametrize("device", DEVICES)
+def test_five_cams_are_held_to_a_third_of_a_peer_s_time(device):
     def timed(ours):
         ways = (
             Measurement("xai-core, five CAMs", samples=(ours,)),
             Measurement("pytorch-grad-cam, five CAMs", samples=(3.0,)),
         )
-        return results(Result("peers/pytorch-grad-cam/x", "e", ways, "2026-01-02", 1.0, 1.0))
+        made = Result("peers/pytorch-grad-cam/x", "e", ways, "2026-01-02", 1.0, 1.0)
+        return results(made, device=device)
 
-    (bar,) = (each for each in BARS if each.what == "xai-core, five CAMs")
+    bars = [each for each in BARS if each.what == "xai-core, five CAMs"]
+    assert [each.device for each in bars] == list(DEVICES)
+    (bar,) = (each for each in bars if each.device == device)
     for ours, met in ((1.0, True), (1.1, False)):
         (verdict,) = verdicts(bar, timed(ours))
         assert (verdict.value, verdict.met) == (ours / 3, met)
+
+
+def test_every_method_that_asks_has_a_bar_by_either_engine():
+    bars = {each.what: each.bound for each in BARS if each.group == "queries"}
+    methods = ("RISE", "Occlusion", "Score-CAM")
+    assert bars == dict.fromkeys(methods, 1.0) | {f"{each}, openvino": 0.85 for each in methods}
+
+
+def test_queries_are_shown_with_how_many_they_are():
+    facts = {"queries": 65, "to a pass": 34}
+    ways = (
+        Measurement("forward", samples=(3.2,), share=32),
+        Measurement("Score-CAM", samples=(7.8,), share=65, against="forward", facts=facts),
+    )
+    text = page(results(Result("queries/x", "e", ways, "2026-01-02", 1.0, 1.0)), [])
+    assert row(text, "x")[2:] == ["100 ms", "**1.200**"]
+    assert "\n\nQuestions to a call: Score-CAM 65 in passes of 34.\n" in text
 
 
 def test_growth_within_its_noise_meets_its_bar():
@@ -197,9 +218,24 @@ def test_numbers_of_a_busy_machine_are_told_apart():
 
 def test_the_page_says_where_it_was_measured():
     text = page(results(core()), [])
-    assert "- when: 2026-01-02, 1 scenario\n" in text
+    assert "- when: 2026-01-02 03:04 UTC\n- scenarios: 1: core (resnet50/batch-8)\n" in text
+    assert "versions of the code" not in text
     assert "- processor: 1 core of Some Processor (avx2)\n" in text
     assert "GPU" not in text.split("### Where and when")[1]
+
+
+def test_rows_of_several_versions_of_the_code_are_told_apart():
+    def at(case, key, hour):
+        return replace(core(case), environment=key, at=f"2026-01-02T{hour}:04:05")
+
+    newer = environment(threads=2) | {"source": "def"}
+    made = Results().plus(at("a", "new", "20"), newer).plus(at("b", "old", "11"), environment())
+    made = made.plus(at("c", "old", "12"), environment())
+    text = page(made, []).split("### Where and when")[1]
+    assert "**Measured with 2 versions of the code,** oldest first" in text
+    assert "- when: 2026-01-02 11:04 to 2026-01-02 12:04 UTC\n- scenarios: 2: core (b, c)\n" in text
+    assert text.index("- scenarios: 2: core (b, c)") < text.index("- scenarios: 1: core (a)")
+    assert text.index("- code: sha256 abc") < text.index("- code: sha256 def")
 
 
 def test_times_have_the_unit_that_fits():

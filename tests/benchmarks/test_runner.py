@@ -246,6 +246,33 @@ def test_a_gpu_has_batches_of_its_own(capsys):
     assert names == [f"core/vgg16/batch-{batch}" for batch in (1, 8, 32, 128)]
 
 
+def listed(capsys, *arguments):
+    assert main(["list", *arguments]) == 0
+    return [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_memory_is_looked_at_in_the_batches_of_a_gpu_and_in_those_asked_for(capsys):
+    names = listed(capsys, "--device", "gpu", "--only", "memory/vgg16")
+    assert names == [f"memory/vgg16/batch-{batch}" for batch in (1, 8, 32, 128)]
+    names = listed(capsys, "--batches", "2,4", "--only", "memory/vgg16")
+    assert names == ["memory/vgg16/batch-2", "memory/vgg16/batch-4"]
+
+
+def test_what_is_varied_is_varied_on_the_first_model_asked_for(capsys):
+    groups = "batch,size/xception/224,overhead,methods,classes,each-method,peers/tutorial"
+    names = listed(capsys, "--models", "xception,vgg16", "--only", groups)
+    assert names == [
+        "overhead/xception",
+        "methods/xception",
+        "classes/xception",
+        *(f"batch/xception/{batch}" for batch in (1, 4, 16, 64)),
+        "size/xception/224",
+        "each-method/xception",
+        "each-method/vgg16",
+        "peers/tutorial/xception",
+    ]
+
+
 def test_the_list_names_every_scenario(capsys):
     assert main(["list", "--only", "core,memory/vgg16"]) == 0
     lines = capsys.readouterr().out.splitlines()

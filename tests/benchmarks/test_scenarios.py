@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,21 @@ from benchmarks.bench import Bench
 from benchmarks.frameworks import framework
 from benchmarks.peers import PEERS, Peer
 from benchmarks.results import Results
-from benchmarks.scenarios import evaluation, growth, overhead, peers, queries, scenarios
+from benchmarks.scenarios import (
+    core,
+    evaluation,
+    growth,
+    openvino,
+    overhead,
+    peers,
+    queries,
+    scenarios,
+)
 from benchmarks.scenarios.core import FIVE
 from benchmarks.settings import BACKENDS, FULL, QUICK, Conditions
+from xai_core.errors import UsageError
+from xai_core.explaining import Traced
+from xai_core.room import QUERY_BATCH
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +77,64 @@ def test_the_model_outside_is_fed_what_a_study_feeds_its_own(bench):
     study = Study(bench.model(spec), preprocess=spec.scheme)
     found = {each.index: each.logit for each in study.predict(picture, top=10).classes}
     np.testing.assert_allclose([found[each] for each in range(10)], logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_what_is_compiled_is_compiled_before_anything_counts(batch, tmp_path, monkeypatch):
+    """Explainers become programs late: those of a picture at its ninth map."""
+    bench = Bench(Conditions(samples=1), QUICK, tmp_path)
+    vars(bench)["framework"] = framework("tensorflow")
+    ways = {each.what: each for each in core.ways(bench, "tiny", batch)}
+    compiled, trace = [], Traced._trace
+
+    def told(*arguments):
+        compiled.append(1)
+        return trace(*arguments)
+
+    monkeypatch.setattr(Traced, "_trace", told)
+    calls = {1: 9, 3: 3, 8: 2}[batch]
+    saliency = ways["saliency"]
+    assert saliency.more_warm_ups == calls - 1
+    for _ in range(calls - 1):
+        saliency.call()
+    assert not compiled
+    saliency.call()
+    assert len(compiled) == 1
+    for each in ways.values():
+        for _ in range(1 + each.more_warm_ups):
+            each.call()
+    before = len(compiled)
+    for each in ways.values():
+        for _ in range(9):
+            each.call()
+    assert len(compiled) == before
+
+
+def test_a_study_is_shown_enough_however_many_go_at_a_time(bench):
+    class Study:
+        def compare(self, pictures, methods, batch):
+            shown.append(len(pictures))
+            return SimpleNamespace(failures=())
+
+    for at_once, expected in ((1, [1] * 65), (8, [8] * 9), (128, [128])):
+        shown = []
+        bench.show_enough(Study(), bench.spec("tiny"), at_once)
+        assert shown == expected
+
+
+def test_an_engine_that_this_processor_has_not_takes_no_other_with_it(bench, monkeypatch):
+    pytest.importorskip("openvino")
+    study = bench.study
+
+    def made(spec, engine=None):
+        if engine == "openvino-bf16":
+            raise UsageError("not in bfloat16")
+        return study(spec, engine)
+
+    monkeypatch.setattr(bench, "study", made)
+    found = {each.what: each for each in openvino.measure(bench, "tiny", 2)}
+    assert found["Grad-CAM, openvino-bf16"].failure == "UsageError: not in bfloat16"
+    assert found["Grad-CAM, openvino"].samples[0] > 0
 
 
 # ---------------------------------------------------------------------------------------
@@ -236,21 +307,31 @@ def test_an_evaluation_is_measured_by_what_it_asks(bench):
 def test_a_query_is_a_share_of_what_follows_the_first_pass(bench):
     found = {each.what: each for each in queries.measure(bench, "tiny")}
     assert found["forward"].share == 32
-    shares = {"RISE": 32, "Occlusion": 64, "Score-CAM, a place in its passes": 96}
+    # Windows of 5 in 32, 2 apart: 15 along each side. 64 channels, and a black picture.
+    shares = {"RISE": QUERY_BATCH, "Occlusion": 15 * 15, "Score-CAM": 64 + 1}
     assert {name: found[name].share for name in shares} == shares
     assert all(each.samples[0] > 0 for each in found.values() if not each.failure)
+
+
+def test_queries_are_asked_by_openvino_too(bench):
+    pytest.importorskip("openvino")
+    found = {each.what: each for each in queries.measure(bench, "tiny")}
+    for method in queries.METHODS:
+        ours, theirs = found[method], found[f"{method}, openvino"]
+        assert (theirs.share, theirs.facts) == (ours.share, ours.facts)
+        assert theirs.samples[0] > 0
 
 
 def test_another_number_of_queries_than_is_counted_on_fails(bench):
     spec = bench.spec("tiny")
     call = bench.explain(bench.study(spec), bench.pictures(spec, 1), ["smoothgrad"])
     with pytest.raises(RuntimeError, match=r"RISE made 32\.0 queries; expected 64"):
-        queries._way("RISE", call, 64, 64).call()
+        queries._way("RISE", call, 64, {}).call()
 
 
 @pytest.mark.parametrize("task", ["calls", "forwards", "studies", "programs"])
 def test_what_is_held_is_looked_at_after_each_round(bench, task):
-    found = TASKS[task](bench, bench.spec("tiny"), {"rounds": 3, "steps": 1})
+    found = TASKS[task](bench, bench.spec("tiny"), {"rounds": 3, "count": 3})
     assert len(found) == 3
     assert all(100 < each < 100_000 for each in found)
 
@@ -266,7 +347,7 @@ def test_growth_sets_ours_beside_the_like_of_it(bench, monkeypatch):
     monkeypatch.setattr(bench, "apart", apart)
     (scenario,) = growth.scenarios(replace(QUICK, repeated=(("calls", 200),)))
     ours, other = scenario.measure(bench)
-    assert asked == [{"rounds": 20, "steps": 10}] * 2
+    assert asked == [{"rounds": 20, "count": 200}] * 2
     assert ours.facts == {"count": 200, "grown": 8.0, "noise": 1.0}
     assert other.facts["grown"] == 0
 

@@ -42,7 +42,7 @@ def test_bars_ask_for_nine_samples_and_these_models():
     assert Conditions().samples >= 9
     assert set(FULL.models) == {"vgg16", "resnet50", "xception"}
     assert FULL.batches == (1, 8)
-    assert FULL_GPU.batches == (1, 8, 32, 128)
+    assert FULL_GPU.batches == FULL_GPU.memory_batches == (1, 8, 32, 128)
     assert set(FULL_GPU.models) == set(FULL.models)
 
 

@@ -60,6 +60,21 @@ def test_without_warm_ups_the_first_call_is_a_sample_too(clock):
     assert (only.first, only.samples) == (9.0, (9.0, 2.0))
 
 
+def test_what_is_compiled_late_is_called_more_often_before_it_counts(clock):
+    told = []
+    ways = [
+        clock.way("a", first=9.0, later=2.0, more_warm_ups=3),
+        clock.way("b", first=5.0, later=1.0),
+    ]
+    a, b = alternate(ways, Turns(2, 0, warm_ups=1), clock.wait, lambda *said: told.append(said))
+    assert clock.calls[:5] == ["a", "a", "a", "a", "b"]
+    assert (clock.calls.count("a"), clock.calls.count("b")) == (6, 3)
+    assert (a.first, a.samples) == (9.0, (2.0, 2.0))
+    assert (b.first, b.samples) == (5.0, (1.0, 1.0))
+    assert [done for done, _, _ in told] == [0, 4, 5, 6, 7, 8]
+    assert {total for _, total, _ in told} == {9}
+
+
 def test_the_device_is_waited_for_before_the_clock_is_read(clock):
     ways = [clock.way("slow", first=1.0, later=1.0, device=7.0)]
     (slow,) = alternate(ways, Turns(2, 0), clock.wait, quiet)

@@ -37,6 +37,29 @@ def openvino() -> ModuleType:
     return package  # type: ignore[no-any-return]
 
 
+def capabilities() -> Sequence[str]:
+    """What OpenVINO says it can do on this CPU: `FP32`, and `BF16` where it has bfloat16."""
+    return tuple(openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def check(precision: str) -> None:
+    """That OpenVINO can be had, and computes in `f32` or `bf16` on this CPU.
+
+    Raises:
+        UsageError: it cannot, or not in bfloat16.
+    """
+    openvino()
+    if precision != "bf16":
+        return
+    can = capabilities()
+    if "BF16" not in can:  # OpenVINO takes bfloat16 for a hint, and would compute in float32
+        raise UsageError(
+            "received the engine 'openvino-bf16' on a CPU where OpenVINO does not compute in "
+            f"bfloat16: it names {', '.join(can)}; expected BF16 among them. Take the engine "
+            "'openvino', which computes in float32"
+        )
+
+
 class Inference:
     """A compiled forward pass from the pictures to one step of a graph.
 
