@@ -53,7 +53,7 @@ docs: .venv/.docs-ready ## build the documentation into docs/_build/html
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: .venv/.ready ## measure what explanations cost, into out/benchmarks; some 20 minutes
+bench: .venv/.ready ## measure what explanations cost, into out/benchmarks; more than half an hour
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
 study: .venv/.study-ready ## evaluate all methods by all metrics, as in docs/which-method.md; hours

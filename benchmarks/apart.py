@@ -79,8 +79,10 @@ def _run(bench: Bench, program: Any, spec: Spec, asked: Mapping[str, Any]) -> No
 
 def _explain(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """Maps, by a study."""
-    study = bench.study(spec.at(spec.size))
-    call = bench.explain(study, bench.pictures(spec, asked["batch"]), asked["methods"])
+    own, batch = spec.at(spec.size), asked["batch"]
+    study = bench.new_study(own, bench.conditions.engine)
+    bench.show_enough(study, own, batch)  # more at once would be the peak of a small batch
+    call = bench.explain(study, bench.pictures(spec, batch), asked["methods"])
     for _ in range(_CALLS):
         call()
 
@@ -126,8 +128,10 @@ def _programs(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]
 
 def _held(step: Callable[[], Any], asked: Mapping[str, Any]) -> list[float]:
     found = []
-    for _ in range(asked["rounds"]):
-        for _ in range(asked["steps"]):
+    rounds, count = asked["rounds"], asked["count"]
+    for number in range(rounds):
+        # As many in each round as can be, and `count` in all of them.
+        for _ in range(count * number // rounds, count * (number + 1) // rounds):
             step()
         gc.collect()
         _return_free_memory()

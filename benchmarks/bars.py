@@ -139,7 +139,17 @@ BARS: Sequence[Bar] = (
             1.00,
             ratio,
         )
-        for method in ("RISE", "Occlusion", queries.SCORE_CAM)
+        for method in queries.METHODS
+    ),
+    *(
+        Bar(
+            f"A query of {method} by OpenVINO, of the same",
+            queries.GROUP,
+            queries.by_openvino(method),
+            0.85,
+            ratio,
+        )
+        for method in queries.METHODS
     ),
     Bar(
         "A question of deletion and insertion, of the same",
@@ -148,13 +158,17 @@ BARS: Sequence[Bar] = (
         1.10,
         ratio,
     ),
-    Bar("A query of RISE by OpenVINO, of the same", queries.GROUP, "RISE, openvino", 0.85, ratio),
-    Bar(
-        f"Five CAMs, of the time of {PYTORCH_GRAD_CAM.name}, which makes one after the other",
-        peers.GROUP,
-        f"{peers.OURS}, {peers.TOGETHER}",
-        1 / 3,
-        _of_theirs,
+    *(
+        Bar(
+            f"Five CAMs{where}, of the time of {PYTORCH_GRAD_CAM.name}, which makes one after the "
+            "other",
+            peers.GROUP,
+            f"{peers.OURS}, {peers.TOGETHER}",
+            1 / 3,
+            _of_theirs,
+            device=device,
+        )
+        for device, where in (("cpu", ""), ("gpu", " on a GPU"))
     ),
     Bar(
         "A call's own time beyond the compiled program",

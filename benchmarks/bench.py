@@ -21,7 +21,7 @@ from benchmarks.settings import Conditions, Extent
 from benchmarks.timing import Tell, Turns, Way, alternate
 
 SWEEP = 5
-"""The most samples that are taken of what no bar is set for."""
+"""The most samples that are taken of what no bar is set for, and of what takes a minute a call."""
 
 _AT_ONCE = 8
 """Pictures to a call, where only that they were seen matters."""
@@ -85,15 +85,11 @@ class Bench:
 
         It has seen so many pictures already that it takes its model for one worth compiling for.
         """
-        from xai_core.engines import WORTH_FILTERING
-
         self._use(spec)
         key = (spec, engine or self.conditions.engine)
         if key not in self._studies:
             self._studies[key] = self.new_study(*key)
-            see = self.explain(self._studies[key], self.pictures(spec, _AT_ONCE), ["grad-cam"])
-            for _ in range(WORTH_FILTERING // _AT_ONCE + 1):
-                see()
+            self.show_enough(self._studies[key], spec)
         return self._studies[key]
 
     def new_study(self, spec: Spec, engine: Any) -> Any:
@@ -102,6 +98,14 @@ class Bench:
 
         self._seed()
         return Study(**spec.source(self.folder), engine=engine)
+
+    def show_enough(self, study: Any, spec: Spec, at_once: int = _AT_ONCE) -> None:
+        """Have a study see more pictures than it takes until minimal filtering is worth it."""
+        from xai_core.engines import WORTH_FILTERING
+
+        see = self.explain(study, self.pictures(spec, at_once), ["grad-cam"])
+        for _ in range(WORTH_FILTERING // at_once + 1):
+            see()
 
     def pictures(self, spec: Spec, count: int) -> list[NDArray[np.uint8]]:
         """Photographs (size, size, 3), RGB 0..255: parts of the two that come with xai-core."""
@@ -214,6 +218,17 @@ class Bench:
         """
         self.hold()
         random.seed(self.conditions.seed)
+
+
+def until_compiled(pictures: int) -> int:
+    """How many calls after its first there are until a study compiles nothing more for them.
+
+    With the engine `auto`, explainers become a program when they have made more than some maps: a
+    call makes at least one of each picture, and is followed by more calls than that.
+    """
+    from xai_core.engines import WORTH_TRACING
+
+    return WORTH_TRACING // pictures
 
 
 def run(arguments: Sequence[str]) -> str:

@@ -55,7 +55,13 @@ Only = Annotated[
     str, typer.Option("--only", metavar="NAMES", help="Groups or scenarios, with commas.")
 ]
 Models = Annotated[
-    str, typer.Option("--models", metavar="NAMES", help="In place of those that bars are set for.")
+    str,
+    typer.Option(
+        "--models",
+        metavar="NAMES",
+        help="In place of those that bars are set for. The first also takes the place of the one "
+        "that batches, sizes and numbers are varied on, and other libraries run on.",
+    ),
 ]
 Batches = Annotated[
     str, typer.Option("--batches", metavar="NUMBERS", help="Pictures to a call, with commas.")
@@ -206,9 +212,9 @@ def _hold(some: Sequence[Scenario], only: str, conditions: Conditions) -> None:
 def _extent(quick: bool, models: str, batches: str, device: str) -> Extent:
     extent = QUICK if quick else FULL_GPU if device == "gpu" else FULL
     if names := tuple(spec(each).name for each in _listed(models)):
-        extent = replace(extent, models=names, query_models=names)
+        extent = replace(extent, models=names, query_models=names, sweep_model=names[0])
     if numbers := tuple(_numbers("batches", batches)):
-        extent = replace(extent, batches=numbers)
+        extent = replace(extent, batches=numbers, memory_batches=numbers)
     return extent
 
 

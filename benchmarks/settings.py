@@ -25,7 +25,7 @@ class Conditions:
     threads: int = 1
     """Cores the whole process may use."""
     samples: int = 9
-    """Of each time that a bar is set for; of other times at most 5."""
+    """Of each time that a bar is set for; of other times, and of an evaluation, at most 5."""
     seed: int = 0
     """Of the weights, and of the order in which what is compared takes its turns."""
     dtype: str = "float32"
@@ -62,13 +62,14 @@ class Extent:
     batches: tuple[int, ...]
     """Pictures to a call."""
     sweep_model: str
-    """What is varied one at a time is varied on this one."""
+    """What is varied one at a time is varied on this one, and other libraries are run on it."""
     query_models: tuple[str, ...]
     ranked_models: tuple[str, ...]
     """With weights that mean something, so that places have an order worth keeping."""
     first_model: str
     """Of the time from the start of a process to its first map."""
-    memory_batch: int
+    memory_batches: tuple[int, ...]
+    """Pictures to a call, where memory is looked at."""
     sweep_batches: tuple[int, ...]
     sizes: tuple[int, ...]
     """Sides of square pictures, in pixels."""
@@ -99,7 +100,7 @@ FULL = Extent(
     query_models=("resnet50",),
     ranked_models=("efficientnet-lite0",),
     first_model="efficientnet-lite0",
-    memory_batch=8,
+    memory_batches=(8,),
     sweep_batches=(1, 4, 16, 64),
     sizes=(224, 448, 672, 896),
     classes=(1, 2, 5, 10, 20),
@@ -107,9 +108,11 @@ FULL = Extent(
     repeated=(("calls", 1000), ("studies", 50)),
     matrix=4096,
 )
-"""What bars are set for, and what is drawn; some 20 minutes on two cores."""
+"""What bars are set for, and what is drawn; more than half an hour on two cores."""
 
-FULL_GPU = replace(FULL, batches=(1, 8, 32, 128), matrix=8192)
+_GPU_BATCHES = (1, 8, 32, 128)
+
+FULL_GPU = replace(FULL, batches=_GPU_BATCHES, memory_batches=_GPU_BATCHES, matrix=8192)
 """A GPU has room for more, and smaller matrices do not fill it."""
 
 QUICK = Extent(
@@ -119,7 +122,7 @@ QUICK = Extent(
     query_models=("tiny",),
     ranked_models=(),
     first_model="tiny",
-    memory_batch=2,
+    memory_batches=(2,),
     sweep_batches=(1, 2),
     sizes=(32, 48),
     classes=(1, 2),

@@ -43,6 +43,8 @@ class Way:
     less: Callable[[Any], float] = _nothing
     """Seconds of a call, by what it returned, that are not what is measured."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    more_warm_ups: int = 0
+    """Calls after the first, beside the warm-ups of all, that are not counted either."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tupl
         A measurement of each way, in seconds; of one that failed, why.
     """
     rounds = turns.warm_ups + turns.samples
+    total = rounds * len(ways) + sum(way.more_warm_ups for way in ways)
     first: dict[str, float] = {}
     samples: dict[str, list[float]] = {each.what: [] for each in ways}
     failures: dict[str, str] = {}
@@ -76,12 +79,13 @@ def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tupl
     for number in range(rounds):
         gc.collect()  # what one way left behind is not cleaned up in the time of another
         for way in ways if number == 0 else order.sample(ways, len(ways)):
-            tell(done, rounds * len(ways), way.what)
-            done += 1
+            times = 1 + way.more_warm_ups if number == 0 else 1
+            tell(done, total, way.what)
+            done += times
             if way.what in failures:
                 continue
             try:
-                seconds = _time(way, wait)
+                seconds, *_ = [_time(way, wait) for _ in range(times)]
             except Exception as error:  # noqa: BLE001 - a way that fails is a result
                 failures[way.what] = reason(error)
                 continue

@@ -32,7 +32,7 @@ def trace(conditions: Conditions, spec: Spec, batch: int, what: str, out: Path) 
         bench = Bench(conditions, FULL, Path(files))
         ways = {each.what: each for each in core.ways(bench, spec.name, batch)}
         call = ways[what].call
-        for _ in range(_WARM_UPS):
+        for _ in range(_WARM_UPS + ways[what].more_warm_ups):
             call()
         bench.wait()
         with bench.framework.trace(folder):

@@ -117,6 +117,18 @@ def grown(found: Sequence[Result], results: Results) -> str:
     return table(("What", "Conditions", "Times", "Growth", "Noise"), rows)
 
 
+def asked(found: Sequence[Result], results: Results) -> str:
+    """Ratios, and how many questions they are of."""
+    told = dict.fromkeys(
+        f"{each.what} {each.facts['queries']} in passes of {each.facts['to a pass']}"
+        for result in found
+        for each in result.measurements
+        if "queries" in each.facts and each.value is not None
+    )
+    made = pivot(found, results)
+    return f"{made}\n\nQuestions to a call: {', '.join(told)}." if told else made
+
+
 def throughput(found: Sequence[Result], results: Results) -> str:
     """Pictures a second, and what the forward pass takes of the machine's peak."""
     peaks = {
@@ -199,10 +211,10 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
         "Queries",
         "queries",
         "What one query costs with all around it but the first pass, of a picture's share of a "
-        "forward pass of 32. Score-CAM is run at a layer of 64 channels: its question about a "
-        "black picture has a pass of 32 places to itself, so its time is that of a place; at a "
-        "layer of 2,048 channels, a query costs 1.5 % more.",
-        pivot,
+        "forward pass of 32. Passes are of one size, and the questions that are asked pay for "
+        "what fills them up: Score-CAM's most of all, which is run at a layer of 64 channels, "
+        "where a model's last layer has hundreds or thousands.",
+        asked,
     ),
     (
         "Evaluation",
@@ -269,10 +281,17 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
 def _environments(results: Results) -> Iterator[str]:
     if not results.results:
         yield f"{NOT_MEASURED.capitalize()} yet."
-    for key, environment in results.environments.items():
-        mine = [each for each in results.results if each.environment == key]
-        days = sorted({each.at[:10] for each in mine})
-        yield _environment(environment, " to ".join(dict.fromkeys((days[0], days[-1]))), len(mine))
+    by_key: dict[str, list[Result]] = {key: [] for key in results.environments}
+    for each in results.results:
+        by_key[each.environment].append(each)
+    codes = {each["source"] for each in results.environments.values()}
+    if len(codes) > 1:
+        yield (
+            f"**Measured with {len(codes)} versions of the code,** oldest first: a row is of the "
+            "one under which its scenario is named here. Rows of one table may be of several."
+        )
+    for key, mine in sorted(by_key.items(), key=lambda item: min(each.at for each in item[1])):
+        yield _environment(results.environments[key], mine)
     busy = [
         each.scenario for each in results.results if each.load > _threads(results, each) + _BUSY
     ]
@@ -283,12 +302,13 @@ def _environments(results: Results) -> Iterator[str]:
         )
 
 
-def _environment(environment: Mapping[str, Any], days: str, count: int) -> str:
+def _environment(environment: Mapping[str, Any], mine: Sequence[Result]) -> str:
     conditions, machine = Conditions.read(environment["conditions"]), environment["machine"]
     cores = plural(conditions.threads, "core")
     gpus = ", ".join(machine["gpus"])
     facts = {
-        "when": f"{days}, {plural(count, 'scenario')}",
+        "when": _when(mine),
+        "scenarios": _named(mine),
         "processor": f"{cores} of {machine['processor']} ({', '.join(machine['instructions'])})",
         "memory": f"{machine['memory_gib']} GiB",
         "GPU": gpus and f"{gpus}, TF32 {'on' if machine['tf32'] else 'off'}",
@@ -300,3 +320,18 @@ def _environment(environment: Mapping[str, Any], days: str, count: int) -> str:
         "code": f"sha256 {environment['source']}",
     }
     return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value)
+
+
+def _when(results: Sequence[Result]) -> str:
+    """When the first of them was done, and the last."""
+    times = [each.at.replace("T", " ")[:16] for each in sorted(results, key=lambda each: each.at)]
+    return f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC"
+
+
+def _named(results: Sequence[Result]) -> str:
+    """How many, and by group, which."""
+    cases: dict[str, list[str]] = {}
+    for each in results:
+        cases.setdefault(each.group, []).append(each.case)
+    named = ", ".join(f"{group} ({', '.join(some)})" for group, some in cases.items())
+    return f"{len(results)}: {named}"

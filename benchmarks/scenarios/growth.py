@@ -45,7 +45,7 @@ def measure(bench: Bench, tasks: dict[str, str], count: int) -> tuple[Measuremen
     for number, (what, task) in enumerate(tasks.items()):
         bench.tell(number, len(tasks), what)
         try:
-            held = bench.apart(task, bench.spec("tiny"), rounds=rounds, steps=count // rounds)
+            held = bench.apart(task, bench.spec("tiny"), rounds=rounds, count=count)
         except RuntimeError as error:
             found.append(Measurement(what, "MiB", failure=reason(error)))
             continue

@@ -23,15 +23,16 @@ _TASKS: tuple[tuple[str, str, dict[str, Any], str | None], ...] = (
 
 
 def scenarios(extent: Extent) -> Iterator[Scenario]:
-    """One for each model."""
+    """One for each model and batch."""
     for model in extent.models:
-        yield Scenario(
-            GROUP,
-            f"{model}/batch-{extent.memory_batch}",
-            "the peak of a process that explains, against one that only runs the model",
-            partial(measure, model=model, batch=extent.memory_batch),
-            place="lean",
-        )
+        for batch in extent.memory_batches:
+            yield Scenario(
+                GROUP,
+                f"{model}/batch-{batch}",
+                "the peak of a process that explains, against one that only runs the model",
+                partial(measure, model=model, batch=batch),
+                place="lean",
+            )
 
 
 def measure(bench: Bench, model: str, batch: int) -> tuple[Measurement, ...]:

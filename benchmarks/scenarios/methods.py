@@ -6,9 +6,8 @@ from functools import partial
 from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
-from benchmarks.scenarios.core import FORWARD, forward
+from benchmarks.scenarios.core import forward, maps
 from benchmarks.settings import Extent
-from benchmarks.timing import Way
 
 GROUP = "each-method"
 FEW = 1
@@ -16,13 +15,14 @@ FEW = 1
 
 
 def scenarios(extent: Extent) -> Iterator[Scenario]:
-    """One."""
-    yield Scenario(
-        GROUP,
-        extent.sweep_model,
-        f"every installed method of at most {FEW} query, against a forward pass",
-        partial(measure, model=extent.sweep_model),
-    )
+    """One for each model."""
+    for model in extent.models:
+        yield Scenario(
+            GROUP,
+            model,
+            f"every installed method of at most {FEW} query, against a forward pass",
+            partial(measure, model=model),
+        )
 
 
 def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
@@ -36,5 +36,5 @@ def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
     for name, entry in Registry.discover().explainers.items():
         if entry.item.queries is not None and entry.item.queries <= FEW:
             call = bench.explain(study, pictures, [name])
-            ways.append(Way(name, call, FORWARD, facts={"cost": cost(entry.item)}))
+            ways.append(maps(name, call, 1, {"cost": cost(entry.item)}))
     return bench.alternate(ways, SWEEP)

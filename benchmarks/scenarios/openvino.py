@@ -10,9 +10,10 @@ from benchmarks.bench import Bench
 from benchmarks.models import Spec
 from benchmarks.results import Measurement, failed
 from benchmarks.scenario import PLAIN, Only, Scenario
-from benchmarks.scenarios.core import FORWARD, forward
+from benchmarks.scenarios.core import forward, maps
 from benchmarks.settings import Extent
-from benchmarks.timing import Way, reason
+from benchmarks.timing import reason
+from xai_core.errors import UsageError
 from xai_core.rank_correlation import spearman
 
 GROUP = "openvino"
@@ -62,11 +63,15 @@ def measure(bench: Bench, model: str, batch: int) -> tuple[Measurement, ...]:
         return failed(names, why)
     spec = bench.spec(model)
     pictures = bench.pictures(spec, batch)
-    ways = [forward(bench, model, batch)]
+    ways, refused = [forward(bench, model, batch)], []
     for engine, what in zip(ENGINES, names, strict=True):
-        call = bench.explain(bench.study(spec, engine), pictures, ["grad-cam"])
-        ways.append(Way(what, call, FORWARD, batch))
-    return (*bench.alternate(ways), order(bench, spec))
+        try:
+            study = bench.study(spec, engine)
+        except UsageError as error:  # not every CPU computes in bfloat16
+            refused.append(Measurement(what, failure=reason(error)))
+        else:
+            ways.append(maps(what, bench.explain(study, pictures, ["grad-cam"]), batch))
+    return (*bench.alternate(ways), *refused, order(bench, spec))
 
 
 def measure_order(bench: Bench, model: str) -> tuple[Measurement, ...]:

@@ -32,6 +32,7 @@ def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
     spec = bench.spec(model)
     with stopwatch(bench.wait) as watch:
         study = bench.new_study(spec, bench.conditions.engine)
+        bench.show_enough(study, spec)
         explain = bench.explain(study, bench.pictures(spec, 1), ["grad-cam"])
 
         def call() -> float:

@@ -11,7 +11,7 @@ from benchmarks.bench import Bench
 from benchmarks.peers import PEERS, Peer, Task
 from benchmarks.results import Measurement
 from benchmarks.scenario import PLAIN, Scenario
-from benchmarks.scenarios.core import FIVE, FORWARD, forward
+from benchmarks.scenarios.core import FIVE, FORWARD, forward, maps
 from benchmarks.settings import Extent
 from benchmarks.timing import Way, reason
 
@@ -49,7 +49,7 @@ def measure(bench: Bench, peer: Peer, model: str) -> tuple[Measurement, ...]:
     for method, prepare in peer.methods.items():
         what = f"{OURS}, {method}"
         own = bench.explain(bench.study(spec), bench.pictures(spec, 1), [method])
-        ways.append(Way(what, own, FORWARD))
+        ways.append(maps(what, own, 1))
         what = f"{peer.name}, {method}"
         call, why = _checked(prepare, task, expected[method])
         if call is None:
@@ -59,7 +59,7 @@ def measure(bench: Bench, peer: Peer, model: str) -> tuple[Measurement, ...]:
             right[method] = call
     if set(FIVE) <= set(right):
         own = bench.explain(bench.study(spec), bench.pictures(spec, 1), FIVE)
-        ways.append(Way(f"{OURS}, {TOGETHER}", own, FORWARD))
+        ways.append(maps(f"{OURS}, {TOGETHER}", own, 1))
         one_by_one = partial(_each, [right[method] for method in FIVE])
         ways.append(Way(f"{peer.name}, {TOGETHER}", one_by_one, FORWARD))
     for method, prepare in peer.variants.items():
@@ -83,10 +83,10 @@ def _task(
     own = bench.new_model(spec)
     study = Study(own, preprocess=spec.scheme, layer=spec.layer, engine="eager")
     made = bench.explain(study, bench.pictures(spec, 1), list(methods), top=5)()
-    maps: dict[int, dict[str, NDArray[Any]]] = {}
+    by_target: dict[int, dict[str, NDArray[Any]]] = {}
     for each in made:
-        maps.setdefault(each.target.index, {})[each.method.name] = each.map
-    for target, found in maps.items():
+        by_target.setdefault(each.target.index, {})[each.method.name] = each.map
+    for target, found in by_target.items():
         if all(np.abs(each).max() > 0 for each in found.values()):
             return Task(own, spec.layer, bench.prepared(spec, 1), target), found
     raise RuntimeError("every map is zero everywhere: there is nothing to compare")

@@ -1,12 +1,13 @@
 """Methods that ask: what one question costs, of a picture's share of a large forward pass."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.models import Spec
-from benchmarks.results import Measurement
+from benchmarks.results import Measurement, failed
 from benchmarks.scenario import Scenario, left_out
 from benchmarks.scenarios import openvino
 from benchmarks.scenarios.core import FORWARD
@@ -15,13 +16,16 @@ from benchmarks.timing import Way
 
 GROUP = "queries"
 PICTURES = 32
-"""To a pass of queries, and to the forward pass that they are set against."""
-SCORE_CAM = "Score-CAM, a place in its passes"
-WINDOWS = 64
+"""To the forward pass that a query is a share of."""
+METHODS = ("RISE", "Occlusion", "Score-CAM")
 CHANNELS = 64
-"""Score-CAM asks about each, and about a black picture, in a pass of its own that is mostly empty:
-with the thousands of channels of a last layer that is nothing, with a few of them it is much. So
-its time is divided by the places in its passes."""
+"""Score-CAM asks about each, and about a black picture. With the thousands of channels of a last
+layer it would take minutes a call; with a few, more of its passes is filled up."""
+
+
+def by_openvino(method: str) -> str:
+    """A method whose questions OpenVINO answers."""
+    return f"{method}, openvino"
 
 
 def scenarios(extent: Extent) -> Iterator[Scenario]:
@@ -30,7 +34,7 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
         yield Scenario(
             GROUP,
             model,
-            f"a query of RISE, Occlusion and Score-CAM, of a forward pass of {PICTURES} pictures",
+            f"a query of {', '.join(METHODS)}, of a forward pass of {PICTURES} pictures",
             partial(measure, model=model),
         )
 
@@ -39,39 +43,44 @@ def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:
     """Time them in turns."""
     spec = bench.spec(model)
     call = bench.forward(spec, bench.fed(spec, PICTURES))
-    ways = [Way(FORWARD, call, share=PICTURES)]
-    asked = _asked(spec)
-    study, picture = bench.study(spec), bench.pictures(spec, 1)
-    for what, (method, options, queries) in asked.items():
-        explain = bench.explain(study, picture, [method], **options)
-        ways.append(_way(what, explain, queries, -(-queries // PICTURES) * PICTURES))
+    ways = [Way(FORWARD, call, share=PICTURES), *_ways(bench, spec)]
     skipped: tuple[Measurement, ...] = ()
-    what = "RISE, openvino"
     if left_out(openvino.ONLY, bench.conditions):
         pass
     elif why := openvino.missing():
-        skipped = (Measurement(what, failure=why),)
+        skipped = failed(map(by_openvino, METHODS), why)
     else:
-        method, options, queries = asked["RISE"]
-        explain = bench.explain(bench.study(spec, "openvino"), picture, [method], **options)
-        ways.append(_way(what, explain, queries, queries))
-    # A call is several passes, so that one is warm-up enough.
+        ways += [
+            replace(each, what=by_openvino(each.what)) for each in _ways(bench, spec, "openvino")
+        ]
+    # A call is several passes, or at least one that is full, so that one is warm-up enough.
     return (*bench.alternate(ways, warm_ups=1), *skipped)
 
 
-def _asked(spec: Spec) -> dict[str, tuple[Any, dict[str, Any], int]]:
-    """By name, the method, the options of the call, and how many queries it makes."""
+def _ways(bench: Bench, spec: Spec, engine: str | None = None) -> Iterator[Way]:
+    """Each method, by the questions that it asks."""
     from xai_core import explainer
+    from xai_core.room import QUERY_BATCH
 
-    side = -(-spec.size // 8)  # eight windows fit into each side, the last against its end
-    return {
-        "RISE": (explainer("rise", masks=PICTURES), {}, PICTURES),
-        "Occlusion": (explainer("occlusion", window=side, stride=side), {}, WINDOWS),
-        SCORE_CAM: (explainer("score-cam"), {"layers": [spec.thin]}, CHANNELS + 1),
-    }
+    study, picture = bench.study(spec, engine), bench.pictures(spec, 1)
+    asked: tuple[tuple[Any, dict[str, Any], int], ...] = (
+        (explainer("rise", masks=QUERY_BATCH), {}, QUERY_BATCH),
+        (explainer("occlusion"), {}, _windows(spec.size)),
+        (explainer("score-cam"), {"layers": [spec.thin]}, CHANNELS + 1),
+    )
+    for what, (method, options, queries) in zip(METHODS, asked, strict=True):
+        facts = {"queries": queries, "to a pass": QUERY_BATCH}
+        yield _way(what, bench.explain(study, picture, [method], **options), queries, facts)
 
 
-def _way(what: str, explain: Any, queries: int, places: int) -> Way:
+def _windows(size: int) -> int:
+    """As many as Occlusion lays over a square picture by itself."""
+    side = max(1, round(size / 7))
+    along = 1 - (side - size) // max(1, side // 2)  # the last one lies against the end
+    return along**2
+
+
+def _way(what: str, explain: Callable[[], Any], queries: int, facts: dict[str, Any]) -> Way:
     """A call, less the pass that every method has, which is no query."""
 
     def call() -> Any:
@@ -81,7 +90,7 @@ def _way(what: str, explain: Any, queries: int, places: int) -> Way:
             raise RuntimeError(f"{what} made {one.facts['queries']} queries; expected {queries}")
         return made
 
-    return Way(what, call, FORWARD, places, less=shared_pass)
+    return Way(what, call, FORWARD, queries, less=shared_pass, facts=facts)
 
 
 def shared_pass(comparison: Any) -> float:

@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
-from benchmarks.scenarios.core import FORWARD, forward
+from benchmarks.scenarios.core import FORWARD, forward, maps
 from benchmarks.settings import Extent
 from benchmarks.timing import Way
 from benchmarks.work import forward_work
@@ -42,8 +42,7 @@ def measure_batch(bench: Bench, model: str, batch: int) -> tuple[Measurement, ..
     study, pictures = bench.study(spec), bench.pictures(spec, batch)
     ways = [forward(bench, model, batch)]
     for what, method in METHODS.items():
-        call = bench.explain(study, pictures, [method])
-        ways.append(Way(what, call, FORWARD, batch, facts={"at": batch}))
+        ways.append(maps(what, bench.explain(study, pictures, [method]), batch, {"at": batch}))
     return bench.alternate(ways, SWEEP, warm_ups=1)
 
 
@@ -54,6 +53,5 @@ def measure_size(bench: Bench, model: str, size: int) -> tuple[Measurement, ...]
     call = bench.forward(spec, bench.fed(spec, 1))
     ways = [Way(FORWARD, call, facts=asdict(forward_work(bench.model(spec), 1)))]
     for what, method in METHODS.items():
-        explain = bench.explain(study, pictures, [method])
-        ways.append(Way(what, explain, FORWARD, facts={"at": size}))
+        ways.append(maps(what, bench.explain(study, pictures, [method]), 1, {"at": size}))
     return bench.alternate(ways, SWEEP, warm_ups=1)

@@ -6,9 +6,8 @@ from functools import partial
 from benchmarks.bench import SWEEP, Bench
 from benchmarks.results import Measurement
 from benchmarks.scenario import Scenario
-from benchmarks.scenarios.core import FIVE, FORWARD, forward
+from benchmarks.scenarios.core import FIVE, forward, maps
 from benchmarks.settings import Extent
-from benchmarks.timing import Way
 
 METHODS = "methods"
 CLASSES = "classes"
@@ -38,7 +37,7 @@ def measure_methods(bench: Bench, model: str) -> tuple[Measurement, ...]:
     ways = [forward(bench, model, 1)]
     for count in range(1, len(FIVE) + 1):
         call = bench.explain(study, pictures, FIVE[:count])
-        ways.append(Way(f"{count}", call, FORWARD, facts={"at": count}))
+        ways.append(maps(f"{count}", call, 1, {"at": count}))
     return bench.alternate(ways, SWEEP)
 
 
@@ -49,5 +48,5 @@ def measure_classes(bench: Bench, model: str, counts: tuple[int, ...]) -> tuple[
     ways = [forward(bench, model, 1)]
     for count in counts:
         call = bench.explain(study, pictures, ["grad-cam"], top=count)
-        ways.append(Way(f"{count}", call, FORWARD, facts={"at": count}))
+        ways.append(maps(f"{count}", call, 1, {"at": count}))
     return bench.alternate(ways, SWEEP)
