@@ -120,7 +120,7 @@ def intervals(found: Evaluation, path: Path) -> None:
             axes.plot(value.mean, place[name], "o", ms=3.5, color=colour)
             if value.low is not None and value.high is not None:
                 axes.plot([value.low, value.high], [place[name]] * 2, lw=1.2, color=colour)
-        if gauge.name == "float64-distance":
+        if gauge.name in ("completeness", "float64-distance"):  # from 1e-7, or to a million
             axes.set_xscale("log")
         axes.set_title(f"{gauge.name}: {gauge.better} is better", fontsize=7.5)
         axes.set_yticks(range(len(methods)), methods, fontsize=6.5)

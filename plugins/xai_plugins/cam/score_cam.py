@@ -30,15 +30,16 @@ class ScoreCAM(Explainer):
     def explain(self, evidence: Evidence) -> Tensor:
         """Weigh each channel by how much of the score is left where it is active."""
         activations, inputs, black = evidence.activations, evidence.inputs, evidence.black
+        # A channel that is active nowhere shows the black picture: no pass of its own for that.
+        channels = ops.concatenate([activations, ops.zeros_like(activations[..., :1])], axis=-1)
         scores = []
-        for first in range(0, activations.shape[-1], evidence.room):
-            part = activations[..., first : first + evidence.room]
+        for first in range(0, channels.shape[-1], evidence.room):
+            part = channels[..., first : first + evidence.room]
             masks = _to_one(upsample(part, inputs.shape[1:3]))
             shown = ops.transpose(masks, (0, 3, 1, 2))[..., None]
             scores.append(evidence.scores(black + shown * (inputs - black)[:, None]))
-        gained = ops.concatenate(scores, axis=1) - evidence.scores(
-            ops.broadcast_to(black, inputs.shape)[:, None]
-        )
+        asked = ops.concatenate(scores, axis=1)
+        gained = asked[:, :-1] - asked[:, -1:]
         weights = ops.softmax(gained, axis=1)
         return ops.relu(ops.sum(weights[:, None, None, :] * activations, axis=-1))
 
