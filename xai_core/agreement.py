@@ -84,7 +84,7 @@ class Agreement:
 
 
 def agreements(evaluation: "Evaluation") -> tuple[Agreement, ...]:
-    """Each metric with each that comes after it."""
+    """Each metric with each that comes after it, where both were asked of the same rows."""
     methods = [row for row in evaluation.rows if not row.is_reference]
     return tuple(
         Agreement(
@@ -94,6 +94,7 @@ def agreements(evaluation: "Evaluation") -> tuple[Agreement, ...]:
             _correlation(evaluation, (one, other), methods) if len(methods) >= ENOUGH else None,
         )
         for one, other in combinations(evaluation.metrics, 2)
+        if one.left_out == other.left_out
     )
 
 

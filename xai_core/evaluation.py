@@ -221,7 +221,10 @@ class Evaluation:
         return rank(self, self._gauge(metric))
 
     def agreement(self) -> tuple[Agreement, ...]:
-        """For each two metrics, turned so that better is up, whether they order the rows alike."""
+        """For each two metrics, turned so that better is up, whether they order the rows alike.
+
+        Those that were not asked of the same rows are not compared.
+        """
         return self._agreements
 
     @cached_property

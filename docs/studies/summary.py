@@ -153,7 +153,8 @@ def agree(found: Evaluation, path: Path) -> None:
     """Draw how alike each two metrics order the rows: Spearman's rho, with better as up."""
     titles = [each.name for each in found.metrics]
     place = {str(each): number for number, each in enumerate(found.metrics)}
-    rho = np.eye(len(titles))
+    rho = np.full((len(titles), len(titles)), np.nan)
+    np.fill_diagonal(rho, 1)
     for each in found.agreement():
         one, other = place[each.one], place[each.other]
         rho[one, other] = rho[other, one] = np.nan if each.all.rho is None else each.all.rho
