@@ -16,8 +16,9 @@ comma := ,
 PYTEST_ARGS ?= -n 2 --dist loadfile
 # What has to do with the framework: not the command line, pictures, figures, reports and files.
 ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs tests/plugins \
-    $(addprefix tests/core/test_,$(addsuffix .py,backends definitions disagreement engines evaluate \
-    explaining histogram kernels leftovers models placement planner study trust twins windows witness dense separable winograd))
+    $(addprefix tests/core/test_,$(addsuffix .py,across_models backends definitions dense disagreement \
+    engines evaluate explaining histogram inputs kernels ladder_maps leftovers models placement planner \
+    separable study targets trust twins windows winograd witness))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -33,12 +34,13 @@ demo: .venv/.ready ## explain a picture of a cat over a cup of coffee, into out/
 test: .venv/.ready ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-backends: .venv/.backends-ready ## run the tests on torch and JAX, and compare maps of small models
+backends: .venv/.backends-ready ## run the tests on torch and JAX, compare maps of small models, and benchmark shortly
 	@for backend in torch jax; do \
 	    echo "Keras on $$backend"; \
 	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PYTEST_ARGS) $(ON_BACKENDS); \
 	done
 	@$(BIN)/python -m pytest -rP tests/backends -k kit
+	@$(BIN)/python -m pytest tests/benchmarks/test_frameworks.py
 
 maps: .venv/.backends-ready ## hold the maps of torch and JAX to TensorFlow's, of large models too; half an hour
 	@$(BIN)/python -m pytest -rP tests/backends
