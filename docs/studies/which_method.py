@@ -163,9 +163,11 @@ def main() -> None:
         replace(found, ladder=None).save(given.out / f"{part.name}.html")
         summarise(found, given.out / f"{part.name}.png")
         intervals(found, given.out / f"{part.name}-intervals.png")
-        if not part.is_again:  # the figures and tables that the page shows
-            (given.out / f"{part.name}-costs.markdown").write_text(costs(found))
+        # Of the rest the page shows one.
+        if not part.is_again:
             agree(found, given.out / f"{part.name}-agreement.png")
+        if part.name == "photographs":
+            (given.out / "costs.markdown").write_text(costs(found))
         if found.is_interrupted:
             sys.exit(130)
 
