@@ -29,6 +29,7 @@ from xai_core.targets import Wanted
 from xai_core.types import Comparison, Explanation, Failure, Pass, Target
 from xai_core.typing import FloatArray
 from xai_core.witness import (
+    SLACK,
     Answers,
     Copies,
     Counting,
@@ -43,9 +44,6 @@ from xai_core.witness import (
 
 if TYPE_CHECKING:
     from xai_core.study import Study
-
-_SLACK = 1e-6
-"""How far beyond its bounds rounding may carry a value."""
 
 
 @where_it_runs
@@ -340,7 +338,7 @@ def scored(metric: Metric, source: str, trial: Trial) -> Score:
     if not isinstance(score, Score):
         raise MetricError(f"{who} returned {type(score).__name__}; expected an xai_core.Score")
     low, high = metric.bounds
-    if not (np.isfinite(score.value) and low - _SLACK <= score.value <= high + _SLACK):
+    if not (np.isfinite(score.value) and low - SLACK <= score.value <= high + SLACK):
         raise MetricError(
             f"{who} returned {score.value}; expected a finite value within its bounds, {low:g} to "
             f"{high:g}. Where the model's output is no probability (the warning unknown-output), a "

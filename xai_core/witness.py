@@ -34,8 +34,8 @@ Made: TypeAlias = FloatArray | XaiError
 Descent: TypeAlias = Sequence[tuple[tuple[str, ...], Sequence[Cell]]]
 """For each rung of a ladder its layers, and the map of each method or why it failed."""
 
-_SLACK = 1e-6
-"""How far beyond 0 and 1 rounding may carry a probability."""
+SLACK = 1e-6
+"""How far beyond its bounds rounding may carry a value or a probability."""
 
 _TOGETHER = 8
 """Pictures to a pass where maps are made again."""
@@ -448,7 +448,7 @@ def _held(outputs: FloatArray) -> None:
         MetricError: they are not.
     """
     low, high = float(outputs.min()), float(outputs.max())
-    if low < -_SLACK or high > 1 + _SLACK:
+    if low < -SLACK or high > 1 + SLACK:
         raise MetricError(
             f"received outputs of the model from {low:g} to {high:g} in the place of "
             "probabilities; expected 0 to 1. Its last activation is neither softmax nor sigmoid "
