@@ -12,9 +12,8 @@ from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
-from xai_core.probe.dense import in_pieces
 from xai_core.probe.openvino import Inference
-from xai_core.probe.separable import with_products
+from xai_core.probe.stand_ins import Passage, StandIns
 from xai_core.probe.winograd import Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
@@ -52,8 +51,7 @@ class Programs:
         self._probes: dict[Kind, Probe] = {}
         self._inferences: dict[str, Inference] = {}
         self._weights = policy.weights
-        self._folding = Folding(backend().to_host)
-        self._minimal = Minimal(backend().to_host, backend().joined)
+        self._stand_ins = StandIns()
         self._filterable: dict[Kind, bool] = {}
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
@@ -106,14 +104,10 @@ class Programs:
         frozen: Sequence[tuple[Any, FloatArray]] = ()
         if self._weights != "read":
             kept = {step.outputs[0] for step in (*layers, *([start] if start else []))}
-            graph = self._folding(readout.graph, kept)
-            if kind.is_minimal:
-                is_back = Needs.INPUT_GRADIENTS in kind.needs
-                filtering = self._minimal.both_ways if is_back else self._minimal.forwards
-                graph = filtering(graph, _trunk(graph, kind, layers, start))
-            if backend().has_faster_ways(images):
-                graph = with_products(graph)
-                graph = in_pieces(graph) if backend().GAINS_BY_PIECES else graph
+            graph = readout.graph
+            filtered = _trunk(graph, kind, layers, start) if kind.is_minimal else ()
+            passage = Passage(kept, filtered, _way_back(graph, kind, layers, start))
+            graph = self._stand_ins(graph, passage, images)
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
             if self._weights == "built in":
@@ -136,8 +130,7 @@ class Programs:
         """The model was handed out: what holds values of its weights goes."""
         self._weights = self._policy.weights
         self._probes.clear()
-        self._folding = Folding(backend().to_host)
-        self._minimal = Minimal(backend().to_host, backend().joined)
+        self._stand_ins = StandIns()
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, where that is worth it: see `Study.traced`."""
@@ -213,3 +206,16 @@ def _trunk(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None)
     is_cut = bool(layers) and bool(kind.needs & gradients)
     wanted = layers[0].outputs[0] if is_cut else graph.output
     return tuple(graph.needed(frozenset({given}), frozenset({wanted})))
+
+
+def _way_back(
+    graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None
+) -> Sequence[Step]:
+    """The steps that gradients go back through."""
+    if Needs.INPUT_GRADIENTS in kind.needs:
+        given = graph.input if start is None else start.outputs[0]
+    elif Needs.ACTIVATION_GRADIENTS in kind.needs:
+        given = layers[0].outputs[0]
+    else:
+        return ()
+    return tuple(graph.needed(frozenset({given}), frozenset({graph.output})))

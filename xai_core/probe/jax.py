@@ -20,6 +20,9 @@ ONCE: Way = "compiled"
 GAINS_BY_PIECES = False
 """Of a large dense layer, on a CPU: XLA copies them on the way back, and takes twice as long."""
 
+GAINS_BY_TURNED_KERNELS = False
+"""Of convolutions on the way back, on a CPU: XLA takes as long by itself."""
+
 
 @contextmanager
 def precise() -> Iterator[None]:

@@ -21,6 +21,8 @@ ONCE: Way = "eager"
 GAINS_BY_PIECES = False
 """Of a large dense layer: not measured."""
 
+GAINS_BY_TURNED_KERNELS = False
+"""Of convolutions on the way back: not measured."""
 
 _AXES = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 from keras import activations, ops
 
+from xai_core.probe.way_back import with_way_back
 from xai_core.probe.windows import windows
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import is_plain
@@ -103,20 +104,15 @@ class Minimal:
             spread_rectified if conv.activation is _RELU else spread_out, 2 - before
         )
 
-        def filtering(inputs: Tensor) -> tuple[Tensor, Callable[..., Any]]:
-            made_of = forwards.operation(inputs)
+        def back(upstream: Tensor, made_of: Tensor) -> Tensor:
+            given = (upstream, made_of) if conv.activation is _RELU else (upstream,)
+            tiles = spread(*given)
+            return self._gathered(upstream, 2 - before, activations.linear, tiles, turned, ())
 
-            def back(upstream: Tensor, variables: Sequence[Any] | None = None) -> Any:
-                given = (upstream, made_of) if conv.activation is _RELU else (upstream,)
-                tiles = spread(*given)
-                found = self._gathered(upstream, 2 - before, activations.linear, tiles, turned, ())
-                # TensorFlow asks for gradients by the kernels, too, where they are variables.
-                return found if variables is None else (found, [None] * len(variables))
-
-            return made_of, back
+        both_ways = with_way_back(forwards.operation, back)
 
         def filtered(inputs: Tensor, **_: Any) -> Tensor:
-            return ops.custom_gradient(filtering)(inputs)
+            return both_ways(inputs)
 
         return replace(forwards, operation=filtered, reads=(*forwards.weights, *turned))
 

@@ -1,0 +1,52 @@
+"""All that takes the place of layers in the passes of one model."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from xai_core.probe import backend
+from xai_core.probe.dense import in_pieces
+from xai_core.probe.separable import Products
+from xai_core.probe.turned import Turned
+from xai_core.probe.winograd import Minimal
+from xai_core.surgery import Graph, Step
+from xai_core.surgery.folding import Folding
+from xai_core.typing import Tensor
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What a pass does with the steps of a graph."""
+
+    kept: Collection[int]
+    """The values that are read: what makes them stays as it is."""
+    filtered: Sequence[Step]
+    """The steps whose convolutions are to take fewer multiplications."""
+    back: Sequence[Step]
+    """The steps that gradients go back through."""
+
+
+class StandIns:
+    """Makes graphs of one model that compute the same numbers faster, and keeps their weights.
+
+    The values are those that the weights have then: it is for models that no one changes.
+    """
+
+    def __init__(self) -> None:
+        to_host = backend().to_host
+        self._folding = Folding(to_host)
+        self._minimal = Minimal(to_host, backend().joined)
+        self._products = Products(to_host)
+        self._turned = Turned(to_host)
+
+    def __call__(self, graph: Graph, passage: Passage, images: Tensor) -> Graph:
+        """The graph, with what is faster for such a pass of such pictures where they are."""
+        graph = self._folding(graph, passage.kept)
+        back = {step.path for step in passage.back}
+        both_ways = [step for step in passage.filtered if step.path in back]
+        forwards = [step for step in passage.filtered if step.path not in back]
+        graph = self._minimal.both_ways(self._minimal.forwards(graph, forwards), both_ways)
+        if not backend().has_faster_ways(images):
+            return graph
+        turned = passage.back if backend().GAINS_BY_TURNED_KERNELS else ()
+        graph = self._turned(self._products(graph, turned), turned)
+        return in_pieces(graph) if backend().GAINS_BY_PIECES else graph
