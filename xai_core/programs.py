@@ -12,6 +12,7 @@ from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
+from xai_core.probe.gains import Gain
 from xai_core.probe.openvino import Inference
 from xai_core.probe.stand_ins import Passage, StandIns
 from xai_core.probe.winograd import Minimal, fits
@@ -123,7 +124,8 @@ class Programs:
         if kind not in self._filterable:
             graph = self._under(kind.rule).graph
             trunk = _trunk(graph, kind, layers, start)
-            self._filterable[kind] = backend().has_faster_ways(images) and fits(graph, trunk)
+            is_faster = Gain.MINIMAL_FILTERING in backend().gains(images)
+            self._filterable[kind] = is_faster and fits(graph, trunk)
         return self._filterable[kind]
 
     def _forget(self) -> None:

@@ -7,7 +7,8 @@ from keras import layers, ops
 from plain import array, drawn, gradient
 
 from xai_core import Study
-from xai_core.probe.separable import with_products
+from xai_core.probe import backend
+from xai_core.probe.separable import Products
 from xai_core.surgery import read_graph, variables_of
 
 SIZE = (9, 14)
@@ -37,17 +38,23 @@ def around(convolution):
     return drawn(keras.Model(inputs, convolution(inputs)), seed=3)
 
 
-def both(convolution):
+def products():
+    return Products(backend().to_host)
+
+
+def both(convolution, goes_back=False):
     graph = read_graph(around(convolution))
-    return graph, with_products(graph)
+    return graph, products()(graph, graph.steps if goes_back else ())
 
 
+@pytest.mark.parametrize("goes_back", [False, True], ids=["as it is", "turned round before"])
 @pytest.mark.parametrize("case", REPLACED)
-def test_the_function_and_its_gradient_are_the_same(case):
+def test_the_function_and_its_gradient_are_the_same(case, goes_back):
     convolution = REPLACED[case]()
-    graph, other = both(convolution)
+    graph, other = both(convolution, goes_back)
     assert other.step(convolution.name).kind == "function"
-    assert list(map(id, variables_of(other))) == list(map(id, variables_of(graph)))
+    own, (*shared, last) = ([id(each) for each in variables_of(each)] for each in (graph, other))
+    assert (shared == own) if goes_back else ([*shared, last] == own)
     draw = np.random.default_rng(1)
     pictures = draw.normal(size=(2, *SIZE, 3)).astype(np.float32)
     given = ops.convert_to_tensor(pictures)
@@ -82,11 +89,40 @@ def test_by_hand():
             np.array([7.0]),
         ]
     )
-    graph = with_products(read_graph(model))
+    graph = products()(read_graph(model))
     picture = ops.convert_to_tensor(np.array([[[[1, 1], [0, 2], [1, 0]]]], np.float32))
     found = array(graph.run({graph.input: picture}, [graph.output])[graph.output])
     # 3 (1 + 0) + 5 (10 + 40) + 7, and 3 (0 + 2) + 5 (20 + 0) + 7
     assert found.ravel().tolist() == [260, 113]
+
+
+def test_by_hand_and_back():
+    """The gradient takes the turned matrix: of weighted sums of two filters."""
+    convolution = layers.SeparableConv2D(2, 1, use_bias=False)
+    inputs = keras.Input((1, 2, 3))
+    model = keras.Model(inputs, convolution(inputs))
+    pointwise = np.array([[1, 10], [2, 20], [3, 30]], np.float32)
+    convolution.set_weights([np.full((1, 1, 3, 1), 2, np.float32), pointwise[None, None]])
+    graph = read_graph(model)
+    turns = products()
+    graph = turns(graph, graph.steps)
+    turned = variables_of(graph)[-1]
+    assert array(turned.value).tolist() == pointwise.T.tolist()
+    upstream = np.array([[[[5, 0], [1, 7]]]], np.float32)
+    found = gradient(
+        lambda at: ops.sum(upstream * graph.run({graph.input: at}, [graph.output])[graph.output]),
+        np.ones((1, 1, 2, 3), np.float32),
+    )
+    # 2 (5 * 1), 2 (5 * 2), 2 (5 * 3); 2 (1 * 1 + 7 * 10), ...
+    assert found.ravel().tolist() == [10, 20, 30, 142, 284, 426]
+    # It, not the kernel as it lies, is what is gone back by; and it is turned but once.
+    turned.assign(0 * turned.value)
+    again = turns(read_graph(model), graph.steps)
+    found = gradient(
+        lambda at: ops.sum(upstream * again.run({again.input: at}, [again.output])[again.output]),
+        np.ones((1, 1, 2, 3), np.float32),
+    )
+    assert not found.any()
 
 
 @pytest.mark.parametrize("case", LEFT)

@@ -17,6 +17,8 @@ FLOAT32 = 5e-6
 """How far apart two orders of adding up 2,304 terms may be, of the largest sum."""
 BEFORE = {"valid": 0, "same": 1}
 WIDE = 256
+PRODUCTS = 16
+"""The kernels of a convolution that is filtered minimally."""
 
 
 def draw(*shape, seed=0):
@@ -252,9 +254,7 @@ def replaced(study):
     names = ("stem", "wide", "deep", "head")
     return {
         (kind.needs.name, kind.layers): [
-            name
-            for name in names
-            if not isinstance(probe._graph.step(name).operation, layers.Layer)
+            name for name in names if len(probe._graph.step(name).weights) >= PRODUCTS
         ]
         for kind, probe in study._programs.kinds.items()
     }

@@ -9,6 +9,7 @@ import jax
 import keras
 import numpy as np
 
+from xai_core.probe.gains import Gain
 from xai_core.probe.jax_layers import fast_layers
 from xai_core.probe.pullback import Pullback
 from xai_core.probe.wide import float64_stays
@@ -17,11 +18,9 @@ from xai_core.typing import Tensor, Way
 ONCE: Way = "compiled"
 """What is faster for a single pass: layer by layer, each operation is compiled by itself."""
 
-GAINS_BY_PIECES = False
-"""Of a large dense layer, on a CPU: XLA copies them on the way back, and takes twice as long."""
-
-GAINS_BY_TURNED_KERNELS = False
-"""Of convolutions on the way back, on a CPU: XLA takes as long by itself."""
+_GAINS = frozenset({Gain.PRODUCTS, Gain.MINIMAL_FILTERING})
+"""XLA goes back through convolutions as fast by itself. Of a large dense layer in pieces it copies
+each, and takes twice as long."""
 
 
 @contextmanager
@@ -62,9 +61,10 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return run
 
 
-def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for layers are faster where pictures are: on a CPU, if `joined`."""
-    return {each.platform for each in images.devices()} == {"cpu"}
+def gains(images: Tensor) -> frozenset[Gain]:
+    """What stand-ins for layers are faster where pictures are."""
+    is_on_cpu = {each.platform for each in images.devices()} == {"cpu"}
+    return _GAINS if is_on_cpu else frozenset()
 
 
 def joined(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from xai_core.probe import backend
 from xai_core.probe.dense import in_pieces
+from xai_core.probe.gains import Gain
 from xai_core.probe.separable import Products
+from xai_core.probe.sums import sums_apart
 from xai_core.probe.turned import Turned
 from xai_core.probe.winograd import Minimal
 from xai_core.surgery import Graph, Step
@@ -40,13 +42,14 @@ class StandIns:
 
     def __call__(self, graph: Graph, passage: Passage, images: Tensor) -> Graph:
         """The graph, with what is faster for such a pass of such pictures where they are."""
-        graph = self._folding(graph, passage.kept)
+        gains = backend().gains(images)
         back = {step.path for step in passage.back}
         both_ways = [step for step in passage.filtered if step.path in back]
         forwards = [step for step in passage.filtered if step.path not in back]
+        turned = passage.back if Gain.TURNED_KERNELS in gains else ()
+        graph = self._folding(graph, passage.kept)
         graph = self._minimal.both_ways(self._minimal.forwards(graph, forwards), both_ways)
-        if not backend().has_faster_ways(images):
-            return graph
-        turned = passage.back if backend().GAINS_BY_TURNED_KERNELS else ()
-        graph = self._turned(self._products(graph, turned), turned)
-        return in_pieces(graph) if backend().GAINS_BY_PIECES else graph
+        graph = self._products(graph, turned) if Gain.PRODUCTS in gains else graph
+        graph = self._turned(graph, turned)
+        graph = sums_apart(graph) if Gain.SUMS_APART in gains else graph
+        return in_pieces(graph) if Gain.PIECES in gains else graph

@@ -10,19 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from xai_core.probe.gains import Gain
 from xai_core.probe.pullback import Pullback
 from xai_core.typing import Tensor, Way
 
 ONCE: Way = "eager"
 """What is faster for a single pass: to compile takes longer than to run layer by layer."""
 
-GAINS_BY_PIECES = True
-"""Of a large dense layer, on a CPU: for eight pictures VGG16's first takes 59 ms in place of 93,
-forwards and back."""
-
-GAINS_BY_TURNED_KERNELS = True
-"""Of convolutions on the way back, on a CPU: for one picture ResNet50's take 94 ms by TensorFlow
-itself, and 60 so."""
+_GAINS = frozenset(
+    {Gain.PRODUCTS, Gain.TURNED_KERNELS, Gain.SUMS_APART, Gain.PIECES, Gain.MINIMAL_FILTERING}
+)
 
 
 @contextmanager
@@ -46,9 +43,11 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return _once_a_shape(tf.function(partial(function, ()), autograph=False))
 
 
-def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for layers are faster where pictures are: on a CPU, if `joined`."""
-    return "CPU" in images.device and _has_xla()
+def gains(images: Tensor) -> frozenset[Gain]:
+    """What stand-ins for layers are faster where pictures are."""
+    if "CPU" not in images.device:
+        return frozenset()
+    return _GAINS if _has_xla() else _GAINS - {Gain.MINIMAL_FILTERING}
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from keras.src.backend.torch import nn
 
+from xai_core.probe.gains import Gain
 from xai_core.probe.pullback import Pullback
 from xai_core.probe.replaced import Replaced
 from xai_core.probe.wide import float64_stays
@@ -17,12 +18,6 @@ from xai_core.typing import Tensor, Way
 
 ONCE: Way = "eager"
 """What is faster for a single pass: nothing is compiled here."""
-
-GAINS_BY_PIECES = False
-"""Of a large dense layer: not measured."""
-
-GAINS_BY_TURNED_KERNELS = False
-"""Of convolutions on the way back: not measured."""
 
 _AXES = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 
@@ -73,9 +68,9 @@ compiled = eager
 (docs/benchmarks/on-torch.md)."""
 
 
-def has_faster_ways(images: Tensor) -> bool:
-    """Whether stand-ins for layers are faster: not where nothing is joined."""
-    return False
+def gains(images: Tensor) -> frozenset[Gain]:
+    """What stand-ins for layers are faster: none, where nothing is joined."""
+    return frozenset()
 
 
 def joined(function: Callable[..., Any]) -> Callable[..., Any]:
