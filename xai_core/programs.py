@@ -19,6 +19,7 @@ from xai_core.probe.winograd import Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
+from xai_core.surgery.weights import Weights
 from xai_core.typing import FloatArray, ScoreKind, Tensor
 
 _KEPT = 64
@@ -172,13 +173,13 @@ class Programs:
             return self._inferences[end.path]
 
     def _inference_to(self, end: Step, precision: str) -> Inference:
-        graph, to_host = self._readout.graph, backend().to_host
+        graph, weights = self._readout.graph, Weights(backend().to_host, backend().keep)
         if precision == "f32":
             # Folded before, since OpenVINO folds into nothing but its own convolutions. In bfloat16
             # those gain more by the units for it, and sums of tiles would lose digits.
-            graph = Folding(to_host)(graph, {end.outputs[0]})
+            graph = Folding(weights)(graph, {end.outputs[0]})
             free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
-            graph = Minimal(to_host, _as_it_is).forwards(graph, tuple(free))
+            graph = Minimal(weights, _as_it_is).forwards(graph, tuple(free))
         return Inference(graph, end, values_of(variables_of(graph)), precision)
 
     def _under(self, rule: Rule) -> Readout:

@@ -10,6 +10,7 @@ from xai_core import Study
 from xai_core.probe import backend
 from xai_core.probe.separable import Products
 from xai_core.surgery import read_graph, variables_of
+from xai_core.surgery.weights import Weights
 
 SIZE = (9, 14)
 
@@ -39,7 +40,7 @@ def around(convolution):
 
 
 def products():
-    return Products(backend().to_host)
+    return Products(Weights(backend().to_host, backend().keep))
 
 
 def both(convolution, goes_back=False):

@@ -10,6 +10,7 @@ from xai_core import Study
 from xai_core.probe import backend
 from xai_core.probe.turned import Axis, Turned, turned
 from xai_core.surgery import read_graph, variables_of
+from xai_core.surgery.weights import Weights
 
 SIZE = (11, 14)
 
@@ -25,7 +26,7 @@ def around(convolution, channels=6, size=SIZE):
 
 def both(model):
     graph = read_graph(model)
-    return graph, Turned(backend().to_host)(graph, graph.steps)
+    return graph, Turned(Weights(backend().to_host, backend().keep))(graph, graph.steps)
 
 
 def run(graph, given):
@@ -161,7 +162,7 @@ def test_a_layer_that_is_used_at_two_sizes_has_a_kernel_for_each():
 
 def test_a_kernel_is_turned_once_for_all_passes():
     graph = read_graph(around(layers.Conv2D(6, 3)))
-    turns = Turned(backend().to_host)
+    turns = Turned(Weights(backend().to_host, backend().keep))
     one, two = (turns(graph, graph.steps).steps[-1].weights for _ in range(2))
     assert [id(each) for each in one] == [id(each) for each in two]
 

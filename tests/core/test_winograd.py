@@ -11,6 +11,7 @@ from xai_core.engines import WORTH_FILTERING
 from xai_core.probe import backend
 from xai_core.probe.winograd import Minimal, fits, gathered, spread_out, transformed
 from xai_core.surgery import read_graph, variables_of
+from xai_core.surgery.weights import Weights
 
 SIZE = (22, 25)
 FLOAT32 = 5e-6
@@ -119,7 +120,7 @@ def around(convolution, size=SIZE, channels=WIDE):
 
 def filtered(model):
     graph = read_graph(model)
-    minimal = Minimal(backend().to_host, backend().joined)
+    minimal = Minimal(Weights(backend().to_host, backend().keep), backend().joined)
     return graph, minimal.forwards(graph, graph.steps), minimal
 
 

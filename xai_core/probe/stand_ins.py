@@ -12,6 +12,7 @@ from xai_core.probe.turned import Turned
 from xai_core.probe.winograd import Minimal
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import Folding
+from xai_core.surgery.weights import Weights
 from xai_core.typing import Tensor
 
 
@@ -34,11 +35,11 @@ class StandIns:
     """
 
     def __init__(self) -> None:
-        to_host = backend().to_host
-        self._folding = Folding(to_host)
-        self._minimal = Minimal(to_host, backend().joined)
-        self._products = Products(to_host)
-        self._turned = Turned(to_host)
+        weights = Weights(backend().to_host, backend().keep)
+        self._folding = Folding(weights)
+        self._minimal = Minimal(weights, backend().joined)
+        self._products = Products(weights)
+        self._turned = Turned(weights)
 
     def __call__(self, graph: Graph, passage: Passage, images: Tensor) -> Graph:
         """The graph, with what is faster for such a pass of such pictures where they are."""

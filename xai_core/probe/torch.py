@@ -142,6 +142,11 @@ def to_device(array: np.ndarray[Any, Any]) -> Tensor:
     return keras.ops.convert_to_tensor(np.array(array))
 
 
+def keep(array: np.ndarray[Any, Any]) -> Tensor:
+    """The array's values as a tensor for a variable to share."""
+    return to_device(array)
+
+
 def to_host(tensor: Tensor) -> np.ndarray[Any, Any]:
     """The tensor as a NumPy array, waiting for it if need be."""
     if not isinstance(tensor, torch.Tensor):

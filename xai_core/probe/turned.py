@@ -10,7 +10,7 @@ are woven together after: Shi et al., "Is the deconvolution layer the same as a 
 layer?", 2016.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil, prod
@@ -25,6 +25,7 @@ from xai_core.probe.windows import made
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import computes_in_full, is_plain
 from xai_core.surgery.readout import with_attributes
+from xai_core.surgery.weights import Weights
 from xai_core.typing import FloatArray, Tensor
 
 FEW = 4
@@ -98,11 +99,11 @@ class Turned:
     The values are those that the weights have then: it is for models that no one changes.
 
     Args:
-        to_host: Reads a tensor.
+        weights: How to come by values of variables, and make others of them.
     """
 
-    def __init__(self, to_host: Callable[[Tensor], FloatArray]) -> None:
-        self._to_host = to_host
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._kernels: dict[tuple[int, Axes], tuple[Any, Any]] = {}
         """By the `id` of a variable, and the sides: itself, to keep the `id`, and turned round."""
 
@@ -142,9 +143,8 @@ class Turned:
     def _turned(self, kernel: Any, axes: Axes) -> Any:
         key = (id(kernel), axes)
         if key not in self._kernels:
-            values = turned(self._to_host(kernel.value), axes)
-            made_of = keras.Variable(values, dtype=kernel.dtype, trainable=False)
-            self._kernels[key] = (kernel, made_of)
+            made_of = turned(self._weights.of(kernel), axes)
+            self._kernels[key] = (kernel, self._weights.made(made_of, kernel))
         return self._kernels[key][1]
 
 

@@ -27,6 +27,7 @@ from xai_core.probe.way_back import with_way_back
 from xai_core.probe.windows import windows
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import is_plain
+from xai_core.surgery.weights import Weights
 from xai_core.typing import FloatArray, Tensor
 
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
@@ -56,16 +57,16 @@ class Minimal:
     The values are those that the weights have then: it is for models that no one changes.
 
     Args:
-        to_host: Reads a tensor.
+        weights: How to come by values of variables, and make others of them.
         joined: Makes one operation of a function of tensors, for use within a program.
     """
 
     def __init__(
         self,
-        to_host: Callable[[Tensor], FloatArray],
+        weights: Weights,
         joined: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
-        self._to_host = to_host
+        self._weights = weights
         self._join = joined
         self._kernels: dict[tuple[int, Any], tuple[Any, tuple[Any, ...]]] = {}
         """By the `id` of a variable and how it is turned: itself, to keep the `id`, and the 16."""
@@ -134,10 +135,8 @@ class Minimal:
         """One variable for each product: a part of a larger one JAX would copy each time."""
         key = (id(kernel), turn)
         if key not in self._kernels:
-            each = transformed(turn(self._to_host(kernel.value)))
-            made_of = tuple(
-                keras.Variable(one, dtype=kernel.dtype, trainable=False) for one in each
-            )
+            each = transformed(turn(self._weights.of(kernel)))
+            made_of = tuple(self._weights.made(one, kernel) for one in each)
             self._kernels[key] = (kernel, made_of)
         return self._kernels[key][1]
 

@@ -2,12 +2,14 @@
 
 Where nothing but the normalisation reads a convolution's output, scale (W x + b) + shift is
 (scale W) x + (scale b + shift). The layers of the model are not touched: the convolution gets a
-stand-in on variables of its own, and the normalisation passes its input on.
+stand-in on variables of its own, and the normalisation passes its input on. Where that would take a
+copy of a large kernel to save next to nothing, the normalisation becomes a scale and a shift.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -16,16 +18,19 @@ import numpy as np
 
 from xai_core.surgery.graph import Graph, Step
 from xai_core.surgery.readout import activation_name, with_attributes
+from xai_core.surgery.weights import Weights
 from xai_core.typing import FloatArray, Tensor
 
 
 def _along_last(kernel: FloatArray, scale: FloatArray) -> FloatArray:
-    return kernel * scale
+    """In float64, without a copy in float64: of all kernels these would be what a study holds."""
+    made = np.empty_like(kernel)
+    return np.multiply(kernel, scale, out=made, dtype=np.float64, casting="same_kind")
 
 
 def _by_channel(kernel: FloatArray, scale: FloatArray) -> FloatArray:
     """A depthwise kernel (h, w, channels, multiplier)."""
-    return kernel * scale.reshape(kernel.shape[2:])
+    return _along_last(kernel, scale.reshape(kernel.shape[2:]))
 
 
 _KERNELS: Mapping[type, tuple[str, Callable[[FloatArray, FloatArray], FloatArray]]] = (
@@ -43,11 +48,18 @@ Exactly these classes: what one derived from them does in `call` is not known.
 """
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """A convolution with a normalisation folded into it."""
+LARGE = 3 * 2**19
+"""Values of a kernel from which on it is not copied: 6 MiB."""
+_TIMES = 8
+"""If they are as many times those that it makes of a picture. Xception and ResNet50 have two and
+four such, at their ends, of 18 and 35 MiB."""
 
-    stand_in: Any
+
+@dataclass(frozen=True)
+class _StandIn:
+    """What takes the place of a layer."""
+
+    operation: Callable[..., Any]
     reads: tuple[Any, ...]
     """Its variables."""
 
@@ -58,12 +70,13 @@ class Folding:
     The values are those that the weights have then: it is for models that no one changes.
 
     Args:
-        to_host: Reads a tensor.
+        weights: How to come by values of variables, and make others of them.
     """
 
-    def __init__(self, to_host: Callable[[Tensor], FloatArray]) -> None:
-        self._to_host = to_host
-        self._pairs: dict[str, _Pair] = {}
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._made: dict[str, tuple[_StandIn | None, _StandIn]] = {}
+        """For a convolution, which may stay, and the normalisation, by the latter's path."""
 
     def __call__(self, graph: Graph, kept: Collection[int]) -> Graph:
         """The graph with what can be folded.
@@ -82,11 +95,12 @@ class Folding:
             (between,) = before.outputs
             if readers[between] > 1 or between in kept or between == graph.output:
                 continue
-            if step.path not in self._pairs:
-                self._pairs[step.path] = _fold(before.operation, step.operation, self._to_host)
-            pair = self._pairs[step.path]
-            changed[before.path] = replace(before, operation=pair.stand_in, reads=pair.reads)
-            changed[step.path] = replace(step, operation=_passes_on)
+            if step.path not in self._made:
+                make = _scale_and_shift if _is_large(before, graph.shapes[between]) else _fold
+                self._made[step.path] = make(before.operation, step.operation, self._weights)
+            for place, made in zip((before, step), self._made[step.path], strict=True):
+                if made is not None:
+                    changed[place.path] = replace(place, operation=made.operation, reads=made.reads)
         return replace(graph, steps=tuple(changed.get(step.path, step) for step in graph.steps))
 
 
@@ -126,32 +140,43 @@ def computes_in_full(layer: Any) -> bool:
     return dtypes in ({"float32"}, {"float64"})
 
 
-def _fold(conv: Any, norm: Any, to_host: Callable[[Tensor], FloatArray]) -> _Pair:
+def _is_large(convolution: Step, made: Sequence[int | None]) -> bool:
+    conv: Any = convolution.operation
+    name, _ = _KERNELS[type(conv)]
+    values = prod(getattr(conv, name).shape)
+    places = [each for each in made[1:] if each is not None]
+    return len(places) == len(made) - 1 and values >= max(LARGE, _TIMES * prod(places))
+
+
+def _fold(conv: Any, norm: Any, weights: Weights) -> tuple[_StandIn, _StandIn]:
     name, scaled = _KERNELS[type(conv)]
     kernel = getattr(conv, name)
-
-    def wide(variable: Any) -> FloatArray:
-        return np.asarray(to_host(variable.value), np.float64)
-
-    scale = 1 / np.sqrt(wide(norm.moving_variance) + norm.epsilon)
-    shift = -wide(norm.moving_mean)
-    if conv.use_bias:
-        shift = shift + wide(conv.bias)
-    if norm.scale:
-        scale = scale * wide(norm.gamma)
-    shift = shift * scale
-    if norm.center:
-        shift = shift + wide(norm.beta)
-    folded = _variable(scaled(wide(kernel), scale), kernel)
-    bias = _variable(shift, kernel)
-    stand_in = with_attributes(conv, **{name: folded, "bias": bias, "use_bias": True})
+    bias = weights.wide(conv.bias) if conv.use_bias else 0.0
+    scale, shift = _read(norm, weights)
+    folded = weights.made(scaled(weights.of(kernel), scale), kernel)
+    shifted = weights.made(scale * bias + shift, kernel)
+    stand_in = with_attributes(conv, **{name: folded, "bias": shifted, "use_bias": True})
     old = {id(kernel), id(conv.bias)}
     left = (each for each in conv.weights if id(each) not in old)
-    return _Pair(stand_in, (*left, folded, bias))
+    return _StandIn(stand_in, (*left, folded, shifted)), _StandIn(_passes_on, ())
 
 
-def _variable(values: FloatArray, like: Any) -> Any:
-    return keras.Variable(values.astype(like.dtype), dtype=like.dtype, trainable=False)
+def _scale_and_shift(_: Any, norm: Any, weights: Weights) -> tuple[None, _StandIn]:
+    scale, shift = (weights.made(each, norm.moving_mean) for each in _read(norm, weights))
+
+    def scaled(tensor: Tensor, **_: Any) -> Tensor:
+        return tensor * scale + shift
+
+    return None, _StandIn(scaled, (scale, shift))
+
+
+def _read(norm: Any, weights: Weights) -> tuple[FloatArray, FloatArray]:
+    """What a normalisation multiplies by and adds, in float64."""
+    scale = 1 / np.sqrt(weights.wide(norm.moving_variance) + norm.epsilon)
+    if norm.scale:
+        scale = scale * weights.wide(norm.gamma)
+    shift = -weights.wide(norm.moving_mean) * scale
+    return scale, shift + weights.wide(norm.beta) if norm.center else shift
 
 
 def _passes_on(tensor: Tensor, **_: Any) -> Tensor:

@@ -10,6 +10,7 @@ from xai_core import Study
 from xai_core.probe import backend
 from xai_core.surgery import read_graph, variables_of
 from xai_core.surgery.folding import Folding
+from xai_core.surgery.weights import Weights
 
 SIZE = (9, 14)
 
@@ -86,7 +87,7 @@ def output(graph, images):
 
 def folded(model, kept=()):
     graph = read_graph(model)
-    folding = Folding(backend().to_host)
+    folding = Folding(Weights(backend().to_host, backend().keep))
     return graph, folding(graph, kept), folding
 
 
@@ -167,7 +168,7 @@ def test_what_something_else_reads_is_left_alone():
 def test_what_is_read_from_outside_is_left_alone():
     model = around(layers.Conv2D(5, 3, name="conv"), layers.BatchNormalization(), dtype="float32")
     graph = read_graph(model)
-    folding = Folding(backend().to_host)
+    folding = Folding(Weights(backend().to_host, backend().keep))
     kept = graph.step("conv").outputs[0]
     assert changed(graph, folding(graph, {kept})) == []
     assert len(changed(graph, folding(graph, {graph.output}))) == 2
