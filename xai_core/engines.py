@@ -17,18 +17,19 @@ Engine: TypeAlias = Literal["auto", "eager", "compiled", "frozen", "openvino", "
 
 `eager`: layer by layer, with nothing to wait for: for a single map. `compiled`: one program for
 each pass, which reads the weights whenever it runs. `auto`: compiled, with each normalisation
-folded into the convolution before it, and, once that is worth it, with large convolutions of size 3
-by fewer multiplications. `frozen`: both from the first pass on, and the weights are built into the
-program as well, which is faster for single pictures and takes longer to compile, and ten times the
-memory of the weights. `openvino`: what needs no gradient is run by OpenVINO, in float32, or with
-`openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest; the rest is run as with `auto`.
-Explainers that are traceable become programs too: with `auto` once that is worth it, with `eager`
-never.
+folded into the convolution before it, with kernels that are turned round once for the way back
+where the backend turns them each time, and, once that is worth it, with large convolutions of size
+3 by fewer multiplications. `frozen`: all of it from the first pass on, and the weights are built
+into the program as well, which is faster for single pictures and takes longer to compile, and ten
+times the memory of the weights. `openvino`: what needs no gradient is run by OpenVINO, in float32,
+or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest; the rest is run as with
+`auto`. Explainers that are traceable become programs too: with `auto` once that is worth it, with
+`eager` never.
 
-Weights are folded and built in only where no one else holds the model: where the study loaded it,
-and has not handed it out. Otherwise `auto` is `compiled`. `frozen` and the engines of OpenVINO
-refuse a model from outside; once a study's own is handed out, `compiled` takes their place: a
-warning tells so, and the provenance names it.
+Weights are folded, turned and built in only where no one else holds the model: where the study
+loaded it, and has not handed it out. Otherwise `auto` is `compiled`. `frozen` and the engines of
+OpenVINO refuse a model from outside; once a study's own is handed out, `compiled` takes their
+place: a warning tells so, and the provenance names it.
 """
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)

@@ -9,7 +9,7 @@ from plain import array
 from xai_core import Study
 from xai_core.probe import backend
 from xai_core.surgery import read_graph, variables_of
-from xai_core.surgery.folding import Folding
+from xai_core.surgery.folding import LARGE, Folding
 from xai_core.surgery.weights import Weights
 
 SIZE = (9, 14)
@@ -184,6 +184,31 @@ def test_a_layer_that_is_called_twice_is_folded_twice():
     assert len(changed(graph, other)) == 4
     expected = model.predict(pictures("float32"), verbose=0)
     np.testing.assert_allclose(output(other, pictures("float32")), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("filters", "size", "is_copied"),
+    [(384, SIZE, False), (383, SIZE, True), (384, (47, 45), True)],
+    ids=["large", "smaller", "large, of many places"],
+)
+def test_a_large_kernel_is_not_copied_where_it_makes_little(filters, size, is_copied):
+    """3 * 2^19 values are large; 47 x 45 x 384 places are more than an eighth of them."""
+    assert LARGE == 4096 * 384
+    inputs = keras.Input((*size, 4096), dtype="float64")
+    conv, norm = (
+        layers.Conv2D(filters, 1, dtype="float64"),
+        layers.BatchNormalization(dtype="float64"),
+    )
+    model = shake(keras.Model(inputs, layers.GlobalAveragePooling2D()(norm(conv(inputs)))))
+    graph, other, _ = folded(model)
+    expected = [conv.name, norm.name] if is_copied else [norm.name]
+    assert changed(graph, other) == expected
+    given = np.random.default_rng(1).normal(size=(1, *size, 4096))
+    one, two = output(graph, given), output(other, given)
+    assert np.abs(one).max() > 0.05
+    np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
+    kernels = [each for each in variables_of(other) if len(each.shape) == 4]
+    assert [each is conv._kernel for each in kernels] == [not is_copied]
 
 
 def test_what_was_folded_once_is_kept():
