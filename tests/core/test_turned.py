@@ -91,6 +91,27 @@ def test_it_is_the_transpose_of_a_convolution(size, strides, channels, padding):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("side", range(5, 14))
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_every_side_and_step(side, step):
+    """With padding before the first place, and steps longer than the taps."""
+    convolution = layers.Conv2D(4, 3, strides=step, padding="same", dtype="float64")
+    _, other = both(around(convolution, 5, (side, 3)))
+    pictures = draw(1, side, 3, 5)
+    made = array(run(other, ops.convert_to_tensor(pictures)))
+    upstream = draw(*made.shape, seed=1)
+    found = gradient(lambda at: ops.sum(upstream * run(other, at)), pictures)
+    kernel = array(convolution.kernel)
+    expected = by_definition(upstream, kernel, pictures.shape, (step, step), "same")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_places_that_nothing_reads_are_not_made():
+    """Of four places in steps of 2 one is: what is made has as many channels as are read."""
+    axis = Axis(side=8, count=4, taps=1, step=2, before=0, block=2)
+    assert turned(np.ones((1, 1, 5, 7)), (axis, axis)).shape == (1, 1, 7, 5)
+
+
 def test_by_hand():
     """Steps of 2 with three taps over five places: two are made, one of them read twice."""
     axis = Axis(side=5, count=2, taps=3, step=2, before=0, block=2)

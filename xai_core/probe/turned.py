@@ -80,7 +80,7 @@ class Axis:
 
     @property
     def after(self) -> int:
-        """Zeros to be read behind the last place; negative where some places are not read."""
+        """Zeros to be read behind the last place."""
         return self.stride * (self.blocks - 1) + self.first + self.size - self.count
 
     def tap(self, number: int, place: int) -> int | None:
@@ -197,9 +197,8 @@ def turned(kernel: FloatArray, axes: Axes) -> FloatArray:
 def carried_back(upstream: Tensor, kernel: Any, axes: Axes) -> Tensor:
     """dS/dx (N, H, W, channels), of dS/dy (N, h, w, filters) and the turned kernel."""
     rows, columns = axes
-    read = upstream[:, : rows.count + min(rows.after, 0), : columns.count + min(columns.after, 0)]
-    around = [(-axis.first, max(axis.after, 0)) for axis in axes]
-    read = ops.pad(read, [(0, 0), *around, (0, 0)])
+    around = [(-axis.first, axis.after) for axis in axes]
+    read = ops.pad(upstream, [(0, 0), *around, (0, 0)])
     found = ops.conv(read, kernel, strides=(rows.stride, columns.stride), padding="valid")
     return found if rows.block == columns.block == 1 else woven(found, axes)
 
