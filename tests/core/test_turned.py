@@ -130,8 +130,9 @@ def test_by_hand():
     assert found.ravel().tolist() == [3, 30, 300 + 7, 70, 700]
 
 
-def test_an_activation_stays_where_it_is_and_carries_back_as_ever():
-    convolution = layers.Conv2D(7, 3, activation="relu", padding="same", dtype="float64")
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_an_activation_stays_where_it_is_and_carries_back_as_ever(activation):
+    convolution = layers.Conv2D(7, 3, activation=activation, padding="same", dtype="float64")
     graph, other = both(around(convolution))
     assert [id(each) for each in variables_of(other)][:2] == [
         id(each) for each in variables_of(graph)
@@ -142,7 +143,6 @@ def test_an_activation_stays_where_it_is_and_carries_back_as_ever():
         gradient(lambda at, graph=graph: ops.sum(upstream * run(graph, at)), pictures)
         for graph in (graph, other)
     )
-    assert (array(run(graph, ops.convert_to_tensor(pictures))) == 0).mean() > 0.3
     assert np.abs(one).max() > 1
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-12)
 
