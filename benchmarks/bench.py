@@ -179,10 +179,12 @@ class Bench:
     def alternate(
         self, ways: Sequence[Way], samples: int | None = None, warm_ups: int = 2
     ) -> tuple[Measurement, ...]:
-        """Time some ways in turns: as many samples as bars ask for, or at most so many."""
-        most = self.conditions.samples
-        wanted = most if samples is None else min(samples, most)
-        turns = Turns(wanted, self.conditions.seed, warm_ups)
+        """Time some ways in turns: at least as many samples as bars ask for, or at most so many."""
+        asked, seed = self.conditions.samples, self.conditions.seed
+        if samples is None:
+            turns = Turns(asked, seed, warm_ups, self.extent.seconds)
+        else:
+            turns = Turns(min(samples, asked), seed, warm_ups)
         return alternate(ways, turns, self.wait, self.tell)
 
     def wait(self, made: Any = None) -> None:

@@ -25,7 +25,8 @@ class Conditions:
     threads: int = 1
     """Cores the whole process may use."""
     samples: int = 9
-    """Of each time that a bar is set for; of other times, and of an evaluation, at most 5."""
+    """Of each time that a bar is set for, at least; of other times, and of an evaluation, at most
+    5."""
     seed: int = 0
     """Of the weights, and of the order in which what is compared takes its turns."""
     dtype: str = "float32"
@@ -82,6 +83,9 @@ class Extent:
     """Side of the matrices whose product shows the machine's peak."""
     steps: int = 100
     """Of deletion and insertion."""
+    seconds: float = 15
+    """Where a bar is set, up to thrice as many samples are taken, for about so long in all: single
+    calls of less than a tenth of a second vary most."""
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
@@ -130,6 +134,7 @@ QUICK = Extent(
     repeated=(),  # two processes more, for what two calls cannot show
     matrix=256,
     steps=3,
+    seconds=0,
 )
 """A model of a few kilobytes: to see that everything works, not how fast."""
 

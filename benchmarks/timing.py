@@ -55,6 +55,13 @@ class Turns:
     seed: int
     warm_ups: int = 2
     """Calls that are not counted; the first of them, or of all, is kept apart as well."""
+    seconds: float = 0
+    """Where the last round that is not counted says that it takes no longer, up to thrice as many
+    samples."""
+
+    def counted(self, round_took: float) -> int:
+        """How many rounds count."""
+        return min(max(self.samples, int(self.seconds / max(round_took, 1e-9))), 3 * self.samples)
 
 
 def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tuple[Measurement, ...]:
@@ -69,14 +76,16 @@ def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tupl
     Returns:
         A measurement of each way, in seconds; of one that failed, why.
     """
-    rounds = turns.warm_ups + turns.samples
-    total = rounds * len(ways) + sum(way.more_warm_ups for way in ways)
+    counted = turns.samples
+    more = sum(way.more_warm_ups for way in ways)
     first: dict[str, float] = {}
     samples: dict[str, list[float]] = {each.what: [] for each in ways}
     failures: dict[str, str] = {}
     order = random.Random(turns.seed)
-    done = 0
-    for number in range(rounds):
+    done = number = 0
+    while number < turns.warm_ups + counted:
+        started = time.perf_counter()
+        total = (turns.warm_ups + counted) * len(ways) + more
         gc.collect()  # what one way left behind is not cleaned up in the time of another
         for way in ways if number == 0 else order.sample(ways, len(ways)):
             times = 1 + way.more_warm_ups if number == 0 else 1
@@ -93,6 +102,9 @@ def alternate(ways: Sequence[Way], turns: Turns, wait: Wait, tell: Tell) -> tupl
                 first[way.what] = seconds
             if number >= turns.warm_ups:
                 samples[way.what].append(seconds)
+        number += 1
+        if number == turns.warm_ups > 1:  # before the first that counts: no sample decides
+            counted = turns.counted(time.perf_counter() - started)
     return tuple(
         Measurement(way.what, against=way.against, failure=failures[way.what])
         if way.what in failures

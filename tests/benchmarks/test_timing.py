@@ -53,6 +53,17 @@ def test_the_first_call_is_apart_and_warm_ups_do_not_count(clock):
     assert len(clock.calls) == 2 * (3 + 2)
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 4), (11, 4), (18, 6), (36, 12), (1000, 12)])
+def test_short_calls_have_more_samples_up_to_thrice(clock, seconds, expected):
+    """A round takes 3 seconds; that the first took 14 does not count."""
+    ways = [clock.way("a", first=9.0, later=2.0), clock.way("b", first=5.0, later=1.0)]
+    told = []
+    turns = Turns(samples=4, seed=0, warm_ups=2, seconds=seconds)
+    a, b = alternate(ways, turns, clock.wait, lambda *said: told.append(said[:2]))
+    assert (a.samples, b.samples) == ((2.0,) * expected, (1.0,) * expected)
+    assert told[-1] == (2 * (2 + expected) - 1, 2 * (2 + expected))
+
+
 def test_without_warm_ups_the_first_call_is_a_sample_too(clock):
     (only,) = alternate(
         [clock.way("a", first=9.0, later=2.0)], Turns(2, 0, warm_ups=0), clock.wait, quiet
