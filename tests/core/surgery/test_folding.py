@@ -188,12 +188,12 @@ def test_a_layer_that_is_called_twice_is_folded_twice():
 
 @pytest.mark.parametrize(
     ("filters", "size", "is_copied"),
-    [(384, SIZE, False), (383, SIZE, True), (384, (47, 45), True)],
+    [(768, SIZE, False), (767, SIZE, True), (768, (32, 17), True)],
     ids=["large", "smaller", "large, of many places"],
 )
 def test_a_large_kernel_is_not_copied_where_it_makes_little(filters, size, is_copied):
-    """3 * 2^19 values are large; 47 x 45 x 384 places are more than an eighth of them."""
-    assert LARGE == 4096 * 384
+    """3 * 2^20 values are large; 32 x 17 x 768 places are more than an eighth of them."""
+    assert LARGE == 4096 * 768
     inputs = keras.Input((*size, 4096), dtype="float64")
     conv, norm = (
         layers.Conv2D(filters, 1, dtype="float64"),
