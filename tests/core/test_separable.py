@@ -109,7 +109,7 @@ def test_by_hand_and_back():
     graph = turns(graph, graph.steps)
     turned = variables_of(graph)[-1]
     assert array(turned.value).tolist() == pointwise.T.tolist()
-    upstream = np.array([[[[5, 0], [1, 7]]]], np.float32)
+    upstream = ops.convert_to_tensor(np.array([[[[5, 0], [1, 7]]]], np.float32))
     found = gradient(
         lambda at: ops.sum(upstream * graph.run({graph.input: at}, [graph.output])[graph.output]),
         np.ones((1, 1, 2, 3), np.float32),

@@ -23,8 +23,13 @@ def with_way_back(
     def both(argument: Tensor) -> tuple[Tensor, Callable[..., Any]]:
         value = function(argument)
 
-        def carried(upstream: Tensor, variables: Sequence[Any] | None = None) -> Any:
-            found = back(upstream, value)
+        def carried(
+            *given: Tensor,
+            upstream: Tensor | None = None,
+            variables: Sequence[Any] | None = None,
+        ) -> Any:
+            # On torch, Keras gives the argument of the function first, and names the gradient.
+            found = back(given[-1] if upstream is None else upstream, value)
             # TensorFlow asks for gradients by the weights, too, where they are variables.
             return found if variables is None else (found, [None] * len(variables))
 
