@@ -212,7 +212,7 @@ def _hold(some: Sequence[Scenario], only: str, conditions: Conditions) -> None:
 def _extent(quick: bool, models: str, batches: str, device: str) -> Extent:
     extent = QUICK if quick else FULL_GPU if device == "gpu" else FULL
     if names := tuple(spec(each).name for each in _listed(models)):
-        extent = replace(extent, models=names, query_models=names, sweep_model=names[0])
+        extent = replace(extent, models=names, sweep_model=names[0])
     if numbers := tuple(_numbers("batches", batches)):
         extent = replace(extent, batches=numbers, memory_batches=numbers)
     return extent

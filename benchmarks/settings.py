@@ -64,7 +64,6 @@ class Extent:
     """Pictures to a call."""
     sweep_model: str
     """What is varied one at a time is varied on this one, and other libraries are run on it."""
-    query_models: tuple[str, ...]
     ranked_models: tuple[str, ...]
     """With weights that mean something, so that places have an order worth keeping."""
     first_model: str
@@ -101,10 +100,9 @@ FULL = Extent(
     models=("vgg16", "resnet50", "xception"),
     batches=(1, 8),
     sweep_model="resnet50",
-    query_models=("resnet50",),
     ranked_models=("efficientnet-lite0",),
     first_model="efficientnet-lite0",
-    memory_batches=(8,),
+    memory_batches=(1, 8),
     sweep_batches=(1, 4, 16, 64),
     sizes=(224, 448, 672, 896),
     classes=(1, 2, 5, 10, 20),
@@ -112,7 +110,7 @@ FULL = Extent(
     repeated=(("calls", 1000), ("studies", 50)),
     matrix=4096,
 )
-"""What bars are set for, and what is drawn; more than half an hour on two cores."""
+"""What bars are set for, and what is drawn; more than an hour on two cores."""
 
 _GPU_BATCHES = (1, 8, 32, 128)
 
@@ -123,7 +121,6 @@ QUICK = Extent(
     models=("tiny",),
     batches=(2,),
     sweep_model="tiny",
-    query_models=("tiny",),
     ranked_models=(),
     first_model="tiny",
     memory_batches=(2,),

@@ -18,13 +18,14 @@ PROGRAM = "compiled program"
 
 
 def scenarios(extent: Extent) -> Iterator[Scenario]:
-    """One."""
-    yield Scenario(
-        GROUP,
-        extent.sweep_model,
-        "the time of a call of Grad-CAM that is not spent in the compiled program",
-        partial(measure, model=extent.sweep_model),
-    )
+    """One for each model."""
+    for model in extent.models:
+        yield Scenario(
+            GROUP,
+            model,
+            "the time of a call of Grad-CAM that is not spent in the compiled program",
+            partial(measure, model=model),
+        )
 
 
 def measure(bench: Bench, model: str) -> tuple[Measurement, ...]:

@@ -30,7 +30,7 @@ def by_openvino(method: str) -> str:
 
 def scenarios(extent: Extent) -> Iterator[Scenario]:
     """One for each model."""
-    for model in extent.query_models:
+    for model in extent.models:
         yield Scenario(
             GROUP,
             model,
