@@ -79,10 +79,11 @@ def _run(bench: Bench, program: Any, spec: Spec, asked: Mapping[str, Any]) -> No
 
 def _explain(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> None:
     """Maps, by a study."""
-    own, batch = spec.at(spec.size), asked["batch"]
+    own, batch, methods = spec.at(spec.size), asked["batch"], asked["methods"]
     study = bench.new_study(own, bench.conditions.engine)
-    bench.show_enough(study, own, batch)  # more at once would be the peak of a small batch
-    call = bench.explain(study, bench.pictures(spec, batch), asked["methods"])
+    # More at once would be the peak of a small batch, other methods that of their programs.
+    bench.show_enough(study, own, batch, methods)
+    call = bench.explain(study, bench.pictures(spec, batch), methods)
     for _ in range(_CALLS):
         call()
 

@@ -99,11 +99,17 @@ class Bench:
         self._seed()
         return Study(**spec.source(self.folder), engine=engine)
 
-    def show_enough(self, study: Any, spec: Spec, at_once: int = _AT_ONCE) -> None:
+    def show_enough(
+        self,
+        study: Any,
+        spec: Spec,
+        at_once: int = _AT_ONCE,
+        methods: Sequence[str] = ("grad-cam",),
+    ) -> None:
         """Have a study see more pictures than it takes until minimal filtering is worth it."""
         from xai_core.engines import WORTH_FILTERING
 
-        see = self.explain(study, self.pictures(spec, at_once), ["grad-cam"])
+        see = self.explain(study, self.pictures(spec, at_once), methods)
         for _ in range(WORTH_FILTERING // at_once + 1):
             see()
 
