@@ -125,8 +125,9 @@ class Programs:
         if kind not in self._filterable:
             graph = self._under(kind.rule).graph
             trunk = _trunk(graph, kind, layers, start)
-            is_faster = Gain.MINIMAL_FILTERING in backend().gains(images)
-            self._filterable[kind] = is_faster and fits(graph, trunk)
+            self._filterable[kind] = fits(graph, trunk) and backend().gains_by(
+                Gain.MINIMAL_FILTERING, images
+            )
         return self._filterable[kind]
 
     def _forget(self) -> None:

@@ -414,3 +414,28 @@ def test_where_tensorflow_was_built_without_its_compiler_nothing_is_filtered(
         assert list(replaced(study).values()) == [[]]
     finally:
         tensorflow._has_xla.cache_clear()
+
+
+@pytest.mark.tensorflow
+def test_a_model_without_anything_to_filter_never_starts_the_compiler(
+    registry, tmp_path, monkeypatch
+):
+    from xai_core.probe import tensorflow
+
+    def refused(function):
+        raise AssertionError("nothing is to be joined")
+
+    inputs = keras.Input((12, 8, 3))
+    features = layers.Conv2D(4, 1, activation="relu", name="thin")(inputs)
+    pooled = layers.GlobalAveragePooling2D()(features)
+    keras.Model(inputs, layers.Dense(3)(pooled)).save(tmp_path / "thin.keras")
+    shape = (WORTH_FILTERING + 1, 12, 8, 3)
+    pictures = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    monkeypatch.setattr(tensorflow, "joined", refused)
+    tensorflow._has_xla.cache_clear()
+    try:
+        study = study_of(tmp_path / "thin.keras", registry)
+        study.compare(pictures, ["grad-cam"], 0, layers=["thin"])
+        assert list(study._programs._filterable.values()) == [False]
+    finally:
+        tensorflow._has_xla.cache_clear()

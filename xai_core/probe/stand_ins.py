@@ -43,14 +43,17 @@ class StandIns:
 
     def __call__(self, graph: Graph, passage: Passage, images: Tensor) -> Graph:
         """The graph, with what is faster for such a pass of such pictures where they are."""
-        gains = backend().gains(images)
+
+        def gains_by(gain: Gain) -> bool:
+            return bool(backend().gains_by(gain, images))
+
         back = {step.path for step in passage.back}
         both_ways = [step for step in passage.filtered if step.path in back]
         forwards = [step for step in passage.filtered if step.path not in back]
-        turned = passage.back if Gain.TURNED_KERNELS in gains else ()
+        turned = passage.back if gains_by(Gain.TURNED_KERNELS) else ()
         graph = self._folding(graph, passage.kept)
         graph = self._minimal.both_ways(self._minimal.forwards(graph, forwards), both_ways)
-        graph = self._products(graph, turned) if Gain.PRODUCTS in gains else graph
+        graph = self._products(graph, turned) if gains_by(Gain.PRODUCTS) else graph
         graph = self._turned(graph, turned)
-        graph = sums_apart(graph) if Gain.SUMS_APART in gains else graph
-        return in_pieces(graph) if Gain.PIECES in gains else graph
+        graph = sums_apart(graph) if gains_by(Gain.SUMS_APART) else graph
+        return in_pieces(graph) if gains_by(Gain.PIECES) else graph

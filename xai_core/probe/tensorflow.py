@@ -47,16 +47,19 @@ def compiled(function: Callable[..., Any], variables: Sequence[Any] = ()) -> Cal
     return _once_a_shape(tf.function(partial(function, ()), autograph=False))
 
 
-def gains(images: Tensor) -> frozenset[Gain]:
-    """What stand-ins for layers are faster where pictures are."""
-    if "CPU" not in images.device:
-        return frozenset()
-    return _GAINS if _has_xla() else _GAINS - {Gain.MINIMAL_FILTERING}
+def gains_by(gain: Gain, images: Tensor) -> bool:
+    """Whether a kind of stand-in for layers is faster where pictures are."""
+    if gain not in _GAINS or "CPU" not in images.device:
+        return False
+    return gain is not Gain.MINIMAL_FILTERING or _has_xla()
 
 
 @cache
 def _has_xla() -> bool:
-    """Whether this build of TensorFlow can join operations at all."""
+    """Whether this build of TensorFlow can join operations at all.
+
+    To find out takes 40 MiB: it is for those who are about to join some.
+    """
     try:
         joined(tf.negative)(tf.constant(1.0))
     except (tf.errors.OpError, ValueError):
