@@ -82,7 +82,7 @@ class Extent:
     """Side of the matrices whose product shows the machine's peak."""
     steps: int = 100
     """Of deletion and insertion."""
-    seconds: float = 15
+    seconds: float = 45
     """Where a bar is set, up to thrice as many samples are taken, for about so long in all: single
     calls of less than a tenth of a second vary most."""
 
