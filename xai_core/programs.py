@@ -13,7 +13,8 @@ from xai_core.needs import Needs
 from xai_core.probe import Probe, Reading, backend
 from xai_core.probe.biases import BiasTerms
 from xai_core.probe.gains import Gain
-from xai_core.probe.openvino import Inference
+from xai_core.probe.openvino import Inference, worth_filtering
+from xai_core.probe.openvino_dense import LargeDense
 from xai_core.probe.stand_ins import Passage, StandIns
 from xai_core.probe.winograd import Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
@@ -35,6 +36,8 @@ class Kind(NamedTuple):
     start: str | None
     is_minimal: bool = False
     """Whether convolutions up to the first layer take fewer multiplications."""
+    behind: str | None = None
+    """In what OpenVINO computes, where that ran what comes before: large kernels are its too."""
 
 
 class Programs:
@@ -54,6 +57,7 @@ class Programs:
         self._inferences: dict[str, Inference] = {}
         self._weights = policy.weights
         self._stand_ins = StandIns()
+        self._large_dense = LargeDense()
         self._filterable: dict[Kind, bool] = {}
         self._traced: dict[Hashable, Traced] = {}
         """The last used comes last."""
@@ -81,16 +85,20 @@ class Programs:
     ) -> Reading:
         """Run the one pass that serves `needs`: see `Study.read`."""
         passed = needs & ~Needs.ASKS
+        behind = None
         if start is None and Needs.INPUT_GRADIENTS not in passed:
             inference = self._inference(layers)
             if inference is not None:
                 # From the last step on that needs no gradient, the pass goes on as ever.
                 images, start = inference(images), inference.end
+                # Gradients of several classes go back together as TensorFlow multiplies alone.
+                behind = self._policy.precision if wanted.shape[1] == 1 else None
         paths = tuple(layer.path for layer in layers)
         with self._lock:
             if self._weights != self._policy.weights:
                 self._forget()
-            kind = Kind(passed, paths, rule, None if start is None else start.path)
+            at = None if start is None else start.path
+            kind = Kind(passed, paths, rule, at, behind=behind)
             if self._policy.filters(len(images)) and self._gains(kind, images, layers, start):
                 self._probes.pop(kind, None)
                 kind = kind._replace(is_minimal=True)
@@ -109,6 +117,8 @@ class Programs:
             graph = readout.graph
             filtered = _trunk(graph, kind, layers, start) if kind.is_minimal else ()
             passage = Passage(kept, filtered, _way_back(graph, kind, layers, start))
+            if kind.behind is not None:
+                graph = self._large_dense(graph, kind.behind)
             graph = self._stand_ins(graph, passage, images)
             readout = replace(readout, graph=graph)
             backend().lay_out(variables_of(graph))
@@ -135,6 +145,7 @@ class Programs:
         self._weights = self._policy.weights
         self._probes.clear()
         self._stand_ins = StandIns()
+        self._large_dense = LargeDense()
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, where that is worth it: see `Study.traced`."""
@@ -175,12 +186,12 @@ class Programs:
 
     def _inference_to(self, end: Step, precision: str) -> Inference:
         graph, weights = self._readout.graph, Weights(backend().to_host, backend().keep)
-        if precision == "f32":
-            # Folded before, since OpenVINO folds into nothing but its own convolutions. In bfloat16
-            # those gain more by the units for it, and sums of tiles would lose digits.
+        filterings = worth_filtering(precision)
+        if filterings:
+            # Folded before, since OpenVINO folds into nothing but its own convolutions.
             graph = Folding(weights)(graph, {end.outputs[0]})
             free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
-            graph = Minimal(weights, _as_it_is).forwards(graph, tuple(free))
+            graph = Minimal(weights, _as_it_is, filterings).forwards(graph, tuple(free))
         return Inference(graph, end, values_of(variables_of(graph)), precision)
 
     def _under(self, rule: Rule) -> Readout:

@@ -263,6 +263,7 @@ def test_what_is_varied_is_varied_on_the_first_model_asked_for(capsys):
     names = listed(capsys, "--models", "xception,vgg16", "--only", groups)
     assert names == [
         "overhead/xception",
+        "overhead/vgg16",
         "methods/xception",
         "classes/xception",
         *(f"batch/xception/{batch}" for batch in (1, 4, 16, 64)),
@@ -277,6 +278,7 @@ def test_the_list_names_every_scenario(capsys):
     assert main(["list", "--only", "core,memory/vgg16"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
+        "memory/vgg16/batch-1",
         "memory/vgg16/batch-8",
         *(
             f"core/{model}/batch-{batch}"

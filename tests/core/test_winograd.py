@@ -9,7 +9,7 @@ from plain import array, drawn, gradient
 from xai_core import Study
 from xai_core.engines import WORTH_FILTERING
 from xai_core.probe import backend
-from xai_core.probe.winograd import Minimal, fits, gathered, spread_out, transformed
+from xai_core.probe.winograd import FOUR, TWO, Minimal, fits, gathered, spread_out, transformed
 from xai_core.surgery import read_graph, variables_of
 from xai_core.surgery.weights import Weights
 
@@ -19,7 +19,9 @@ FLOAT32 = 5e-6
 BEFORE = {"valid": 0, "same": 1}
 WIDE = 256
 PRODUCTS = 16
-"""The kernels of a convolution that is filtered minimally."""
+"""The kernels of a convolution that is filtered minimally, in the passes of the engine `auto`."""
+KERNELS = {TWO: 16, FOUR: 36}
+BOTH = pytest.mark.parametrize("filtering", [TWO, FOUR], ids=["two", "four"])
 
 
 def draw(*shape, seed=0):
@@ -43,7 +45,7 @@ def test_a_kernel_by_hand():
     kernel = np.zeros((3, 3, 1, 1))
     kernel[:, :, 0, 0] = [[4, 0, 0], [0, 0, 0], [0, 0, 8]]
     # G g G': (4, 2, 2, 0)' (1, 1/2, 1/2, 0) + (0, 4, 4, 8)' (0, 1/2, 1/2, 1)
-    assert transformed(kernel).reshape(4, 4).tolist() == [
+    assert transformed(TWO, kernel).reshape(4, 4).tolist() == [
         [4, 2, 2, 0],
         [2, 3, 3, 4],
         [2, 3, 3, 4],
@@ -53,7 +55,7 @@ def test_a_kernel_by_hand():
 
 def test_a_tile_by_hand():
     tile = ops.convert_to_tensor(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1) ** 2)
-    found = np.reshape([array(each).item() for each in spread_out(0, tile)], (4, 4))
+    found = np.reshape([array(each).item() for each in spread_out(TWO, 0, tile)], (4, 4))
     by_rows = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
     squares = np.arange(16).reshape(4, 4) ** 2
     assert found.tolist() == (by_rows @ squares @ by_rows.T).tolist()
@@ -64,26 +66,57 @@ def test_products_by_hand():
     bias = np.array([100.0], np.float32)
     given = [ops.convert_to_tensor(each) for each in (*products, bias)]
     # A' m A of m = 0..15: rows of A' are (1, 1, 1, 0) and (0, 1, -1, -1).
-    assert array(gathered((2, 2), activations.linear, *given)).ravel().tolist() == [
+    assert array(gathered(TWO, (2, 2), activations.linear, *given)).ravel().tolist() == [
         100 + 45,
         100 - 24,
         100 - 51,
         100 + 20,
     ]
-    assert array(gathered((1, 2), activations.linear, *given)).ravel().tolist() == [145, 76]
+    assert array(gathered(TWO, (1, 2), activations.linear, *given)).ravel().tolist() == [145, 76]
     less = [*given[:-1], ops.convert_to_tensor(bias - 120)]
-    assert array(gathered((2, 1), activations.relu, *less)).ravel().tolist() == [25, 0]
+    assert array(gathered(TWO, (2, 1), activations.relu, *less)).ravel().tolist() == [25, 0]
 
 
+def test_larger_tiles_by_hand():
+    # G takes a kernel's taps for factors of a polynomial, and its values at the points, over the
+    # product of the distances to the others: of 1 + 2 x + 4 x^2 at 3/2 that is
+    # (1 + 3 + 9) / (3/2 (3/2 - 5/8) (3/2 + 5/8) (3/2 + 3/2)).
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[:, 0, 0, 0] = [1, 2, 4]
+    found = transformed(FOUR, kernel).reshape(6, 6)
+    infinity = np.array([0, 0, 0, 0, 0, 4])
+    at = 13 / (1.5 * 0.875 * 2.125 * 3)
+    zero = 1 / (1.5**2 * 0.625**2)
+    np.testing.assert_allclose(found[[3, 5], 0], [at * zero, 4 * zero], rtol=1e-14)
+    assert found[:, 5].tolist() == [0.0] * 6
+    # B' makes the factors of the product of (x - point) over the others: (x^2 - 25/64) (x^2 - 9/4).
+    tile = np.zeros((1, 6, 6, 1))
+    tile[0, :, 0, 0] = [64, 0, 64, 0, 64, 0]
+    spread = [array(each).item() for each in spread_out(FOUR, 0, ops.convert_to_tensor(tile))]
+    assert spread[0] == (225 / 256 - 169 / 64 + 1) * 64 * 225 / 256
+    # A' takes powers of the points: the third of all six, and infinity's 1.
+    products = [np.full((1, 1), float(value)) for value in range(36)]
+    given = [ops.convert_to_tensor(each) for each in products]
+    places = array(gathered(FOUR, (4, 4), activations.linear, *given))[0, :, :, 0]
+    rows = np.arange(36).reshape(6, 6)
+    assert places[0, 0] == rows[:5, :5].sum()
+    by = np.array([0, 0.625**3, -(0.625**3), 1.5**3, -(1.5**3), 1])
+    np.testing.assert_allclose(places[3, 3], by @ rows @ by, rtol=1e-14)
+    assert infinity @ found[:, 0] == 16 * zero
+
+
+@BOTH
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size", [(3, 3), (4, 7), (5, 6), (8, 3), (11, 14)])
-def test_it_is_a_convolution(size, padding):
+def test_it_is_a_convolution(size, padding, filtering):
     pictures, kernel, bias = draw(2, *size, 3), draw(3, 3, 3, 5, seed=1), draw(5, seed=2)
     expected = np.maximum(convolved(pictures, kernel, padding) + bias, 0)
     with backend().precise():
-        tiles = spread_out(BEFORE[padding], ops.convert_to_tensor(pictures))
-        made = [ops.matmul(*pair) for pair in zip(tiles, transformed(kernel), strict=True)]
-        found = gathered(expected.shape[1:3], activations.relu, *made, ops.convert_to_tensor(bias))
+        tiles = spread_out(filtering, BEFORE[padding], ops.convert_to_tensor(pictures))
+        kernels = transformed(filtering, kernel)
+        made = [ops.matmul(*pair) for pair in zip(tiles, kernels, strict=True)]
+        made.append(ops.convert_to_tensor(bias))
+        found = gathered(filtering, expected.shape[1:3], activations.relu, *made)
     assert (expected > 0).any()
     np.testing.assert_allclose(array(found), expected, rtol=1e-12, atol=1e-12)
 
@@ -118,9 +151,9 @@ def around(convolution, size=SIZE, channels=WIDE):
     return drawn(keras.Model(inputs, x), seed=3)
 
 
-def filtered(model):
+def filtered(model, filterings=(TWO,)):
     graph = read_graph(model)
-    minimal = Minimal(Weights(backend().to_host, backend().keep), backend().joined)
+    minimal = Minimal(Weights(backend().to_host, backend().keep), backend().joined, filterings)
     return graph, minimal.forwards(graph, graph.steps), minimal
 
 
@@ -129,15 +162,16 @@ def changed(graph, other):
     return [one.path for one, two in pairs if one.operation is not two.operation]
 
 
+@BOTH
 @pytest.mark.parametrize("case", FIT)
-def test_the_function_is_the_same(case):
+def test_the_function_is_the_same(case, filtering):
     convolution = FIT[case]()
-    model = around(convolution)
-    graph, other, minimal = filtered(model)
+    model = around(convolution, size=(33, 35))
+    graph, other, minimal = filtered(model, [filtering])
     assert changed(graph, other) == [convolution.name]
-    assert fits(graph, graph.steps)
+    assert fits(graph, graph.steps, [filtering])
     assert changed(graph, minimal.forwards(graph, ())) == []
-    pictures = draw(2, *SIZE, WIDE).astype(np.float32)
+    pictures = draw(2, 33, 35, WIDE).astype(np.float32)
     given = {graph.input: ops.convert_to_tensor(pictures)}
     one, two = (array(each.run(given, [each.output])[each.output]) for each in (graph, other))
     assert np.abs(one).max() > 0.1
@@ -145,7 +179,7 @@ def test_the_function_is_the_same(case):
     # It reads its own kernels, and the layer's bias alone.
     old = {id(each) for each in convolution.weights}
     read = [id(each) in old for each in variables_of(other)]
-    assert read.count(False) == 16
+    assert read.count(False) == KERNELS[filtering]
     assert read.count(True) == int(convolution.use_bias)
 
 
@@ -180,11 +214,31 @@ def test_the_way_back_is_the_same(case):
     assert len(read) == 32
 
 
+@BOTH
 @pytest.mark.parametrize("case", LEFT)
-def test_what_is_left_alone(case):
-    graph, other, _ = filtered(around(LEFT[case]()))
+def test_what_is_left_alone(case, filtering):
+    graph, other, _ = filtered(around(LEFT[case]()), [filtering])
     assert changed(graph, other) == []
-    assert not fits(graph, graph.steps)
+    assert not fits(graph, graph.steps, [filtering])
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "size", "kernels"),
+    [
+        (256, 256, (32, 32), 36),
+        (256, 256, (31, 33), 16),  # few products for large tiles
+        (64, 128, (91, 91), 36),  # few channels, which small tiles want more of
+        (64, 128, (90, 91), 0),
+        (32, 128, (200, 200), 0),
+        (128, 256, (32, 32), 16),
+    ],
+)
+def test_the_first_that_is_worth_it_is_taken(channels, filters, size, kernels):
+    model = around(layers.Conv2D(filters, 3, use_bias=False), size, channels)
+    graph, other, _ = filtered(model, (FOUR, TWO))
+    old = {id(each) for each in model.weights}
+    assert len([each for each in variables_of(other) if id(each) not in old]) == kernels
+    assert fits(graph, graph.steps, (FOUR, TWO)) == bool(kernels)
 
 
 def test_small_pictures_are_left_alone():

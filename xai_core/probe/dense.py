@@ -1,7 +1,7 @@
 """Large dense layers in pieces, for several pictures at once."""
 
 from dataclasses import replace
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import keras
@@ -31,15 +31,20 @@ def in_pieces(graph: Graph) -> Graph:
     return replace(graph, steps=tuple(_stand_in(s) if _fits(s) else s for s in graph.steps))
 
 
-def _fits(step: Step) -> bool:
+def is_dense(step: Step, weights: int) -> bool:
+    """Whether a step is a dense layer of Keras' own, with a kernel of at least so many weights."""
     dense: Any = step.operation
     return (
         type(dense) is keras.layers.Dense
         and reads_its_kernel(dense)
         and computes_in_full(dense)
-        and dense.kernel.shape[0] * dense.kernel.shape[1] >= WEIGHTS
-        and gcd(dense.kernel.shape[0], _ROWS) >= _SMALLEST
+        and prod(dense.kernel.shape) >= weights
     )
+
+
+def _fits(step: Step) -> bool:
+    dense: Any = step.operation
+    return is_dense(step, WEIGHTS) and gcd(dense.kernel.shape[0], _ROWS) >= _SMALLEST
 
 
 def _stand_in(step: Step) -> Step:

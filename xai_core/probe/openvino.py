@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +12,12 @@ from keras import ops
 
 from xai_core.errors import UsageError
 from xai_core.probe import backend
+from xai_core.probe.winograd import FOUR, TWO, Filtering
 from xai_core.surgery import Graph, Step
 from xai_core.typing import FloatArray, Tensor
+
+_SIDE = 64
+_BY_VECTORS = "avx512_bf16"
 
 
 def openvino() -> ModuleType:
@@ -58,6 +63,38 @@ def check(precision: str) -> None:
             f"bfloat16: it names {', '.join(can)}; expected BF16 among them. Take the engine "
             "'openvino', which computes in float32"
         )
+
+
+@cache
+def worth_filtering(precision: str) -> Sequence[Filtering]:
+    """The minimal filtering that is faster: where products take their time, beside sums of tiles.
+
+    In bfloat16 that is where vectors are multiplied, as by AVX-512. Units for matrices, as AMX
+    has, are many times as fast, and not worth sparing. OpenVINO tells by the name of what it
+    would multiply by. Larger tiles would lose digits there, which bfloat16 has too few of.
+    """
+    if precision == "f32":
+        return FOUR, TWO
+    package = openvino()
+    opset = package.opset13
+    given = opset.parameter([1, _SIDE], np.float32)
+    product = opset.matmul(given, opset.constant(np.ones((_SIDE, _SIDE), np.float32)), False, True)
+    program = compiled(package.Model([opset.result(product)], [given]), precision)
+    steps = program.get_runtime_model().get_ops()
+    names = [step.get_rt_info()["primitiveType"].astype(str) for step in steps]
+    return (TWO,) if any(_BY_VECTORS in name for name in names) else ()
+
+
+def compiled(model: Any, precision: str, hint: str = "LATENCY") -> Any:
+    """A program of OpenVINO's for the CPU.
+
+    Args:
+        model: What it is to compute.
+        precision: `f32` or `bf16`, in which it does.
+        hint: `LATENCY`, or `THROUGHPUT` for several questions at once.
+    """
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
+    return openvino().Core().compile_model(model, "CPU", hints)
 
 
 class Inference:
@@ -128,8 +165,7 @@ class Inference:
 
         program = backend().traced(forward, shape, dtype)
         model = self._package.convert_model(program)
-        hints = {"INFERENCE_PRECISION_HINT": self._precision, "PERFORMANCE_HINT": hint}
-        return self._package.Core().compile_model(model, "CPU", hints)
+        return compiled(model, self._precision, hint)
 
 
 def _side_by_side(streams: Any, fed: FloatArray) -> list[FloatArray]:

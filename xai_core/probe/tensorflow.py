@@ -98,6 +98,14 @@ def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype: 
     return tf.function(function, autograph=False).get_concrete_function(spec)
 
 
+def outside(
+    function: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]], given: Tensor, size: int
+) -> Tensor:
+    """What a function of arrays makes of a tensor while a program runs: rows of `size` values."""
+    found = tf.numpy_function(function, [given], given.dtype, stateful=False)
+    return tf.ensure_shape(found, (*given.shape[:-1], size))
+
+
 def pullback(function: Callable[[Tensor], Tensor], argument: Tensor) -> Pullback:
     """A function's value, and what carries gradients by the value back to the argument."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:

@@ -1,18 +1,18 @@
 """Convolutions of size 3 by fewer multiplications, forwards and back.
 
-Winograd's minimal filtering F(2 x 2, 3 x 3): four places beside each other take 16 products of a
-channel with a channel instead of 36. Lavin and Gray, "Fast Algorithms for Convolutional Neural
-Networks", CVPR 2016, section 4.1. Of overlapping tiles d of 4 x 4 and a kernel g,
+Winograd's minimal filtering F(m x m, 3 x 3): m x m places beside each other take (m + 2)^2 products
+of a channel with a channel instead of 9 m^2. Lavin and Gray, "Fast Algorithms for Convolutional
+Neural Networks", CVPR 2016, section 4. Of overlapping tiles d, m + 2 places a side, and a kernel g,
 
     y = A' [(G g G') * (B' d B)] A,
 
-where `*` goes place by place and sums over channels: 16 products of matrices. The sums of tiles
-before and after would take as long as is saved if each were written to memory by itself, so that a
-backend that joins them is needed.
+where `*` goes place by place and sums over channels: (m + 2)^2 products of matrices. The sums of
+tiles before and after would take as long as is saved if each were written to memory by itself, so
+that a backend that joins them is needed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from math import ceil, prod
 from operator import add, sub
@@ -30,23 +30,87 @@ from xai_core.surgery.folding import is_plain
 from xai_core.surgery.weights import Weights
 from xai_core.typing import FloatArray, Tensor
 
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-_DIFFERENCES = ((0, 2, -1), (1, 2, 1), (2, 1, -1), (1, 3, -1))
-"""The rows of B': one place of a tile, and another, added or taken off."""
-_SUMS = ((1, 1, 1, 0), (0, 1, -1, -1))
-"""The rows of A'."""
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Filtering:
+    """F(m x m, 3 x 3), and which convolutions are worth it."""
+
+    size: int
+    """m: places that are made of a tile, along a side."""
+    of_tiles: Rows
+    """B'."""
+    of_kernels: Rows
+    """G."""
+    of_products: Rows
+    """A'."""
+    pairs: int
+    """Input times output channels from which on more is saved on products than spent on tiles."""
+    products: int
+    """And as many again times the places of a picture."""
+
+    @property
+    def tile(self) -> int:
+        """Places of a tile, along a side."""
+        return self.size + 2
+
+
+TWO = Filtering(
+    size=2,
+    of_tiles=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    of_kernels=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+    of_products=((1, 1, 1, 0), (0, 1, -1, -1)),
+    pairs=2**15,
+    products=2**25,
+)
+"""16 products instead of 36, and as exact as a convolution. With 128 to 128 channels as much is
+saved as spent, with 256 to 256 a third of the convolution. In ResNet50, which has fewer products,
+what kernels of 16/9 of the size take to be read outweighs the rest."""
+
+_P, _Q = 5 / 8, 3 / 2
+_P2, _Q2 = _P**2, _Q**2
+FOUR = Filtering(
+    size=4,
+    of_tiles=(
+        (_P2 * _Q2, 0, -(_P2 + _Q2), 0, 1, 0),
+        (0, -_P * _Q2, -_Q2, _P, 1, 0),
+        (0, _P * _Q2, -_Q2, -_P, 1, 0),
+        (0, -_Q * _P2, -_P2, _Q, 1, 0),
+        (0, _Q * _P2, -_P2, -_Q, 1, 0),
+        (0, _P2 * _Q2, 0, -(_P2 + _Q2), 0, 1),
+    ),
+    of_kernels=(
+        (1 / (_P2 * _Q2), 0, 0),
+        *(
+            tuple(point**power / (2 * square * (square - other)) for power in range(3))
+            for point, square, other in (
+                (_P, _P2, _Q2),
+                (-_P, _P2, _Q2),
+                (_Q, _Q2, _P2),
+                (-_Q, _Q2, _P2),
+            )
+        ),
+        (0, 0, 1),
+    ),
+    of_products=(
+        (1, 1, 1, 1, 1, 0),
+        (0, _P, -_P, _Q, -_Q, 0),
+        (0, _P2, _P2, _Q2, _Q2, 0),
+        (0, _P**3, -(_P**3), _Q**3, -(_Q**3), 1),
+    ),
+    pairs=2**13,
+    products=2**26,
+)
+"""36 products instead of 144, twice as far from the exact ones as a convolution: for passes that no
+gradient of the input goes back through, where what is asked for is 1e-5 of the largest. It is the
+interpolation at 0, 5/8, -5/8, 3/2, -3/2 and infinity, whose factors float32 holds exactly; at 0, 1,
+-1, 2, -2, as in Lavin and Gray, it is five times as far off. Pictures of 14 x 14 leave tiles half
+empty."""
+
 _SIZE = (3, 3)
 _BEFORE = MappingProxyType({"valid": 0, "same": 1})
 """Places of padding on each side; on the way back, what is left of 2."""
-_TILE = (4, 4)
-
-PAIRS = 2**15
-"""Input times output channels from which on more is saved on products than spent on tiles: with 128
-to 128 channels as much, with 256 to 256 a third of the convolution."""
-PRODUCTS = 2**25
-"""And as many again times the places of a picture. In ResNet50, where there are fewer, what kernels
-of 16/9 of the size take to be read outweighs the rest."""
-
 _RELU = activations.relu
 _ACTIVATIONS = (activations.linear, _RELU)
 
@@ -59,17 +123,21 @@ class Minimal:
     Args:
         weights: How to come by values of variables, and make others of them.
         joined: Makes one operation of a function of tensors, for use within a program.
+        filterings: What to choose from for each convolution: the first that is worth it.
     """
 
     def __init__(
         self,
         weights: Weights,
         joined: Callable[[Callable[..., Any]], Callable[..., Any]],
+        filterings: Sequence[Filtering] = (TWO,),
     ) -> None:
         self._weights = weights
         self._join = joined
-        self._kernels: dict[tuple[int, Any], tuple[Any, tuple[Any, ...]]] = {}
-        """By the `id` of a variable and how it is turned: itself, to keep the `id`, and the 16."""
+        self._filterings = filterings
+        self._kernels: dict[tuple[int, Any, Filtering], tuple[Any, tuple[Any, ...]]] = {}
+        """By the `id` of a variable, how it is turned, and filtered: itself, to keep the `id`, and
+        one for each product."""
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def forwards(self, graph: Graph, steps: Sequence[Step]) -> Graph:
@@ -79,36 +147,47 @@ class Minimal:
             graph: The model, with what can be folded folded.
             steps: Steps of it, by their paths.
         """
-        return _put_in_place(self._forwards, graph, steps)
+        return self._put_in_place(self._forwards, graph, steps)
 
     def both_ways(self, graph: Graph, steps: Sequence[Step]) -> Graph:
         """The same, where gradients go back: by minimal filtering as well."""
-        return _put_in_place(self._both_ways, graph, steps)
+        return self._put_in_place(self._both_ways, graph, steps)
 
-    def _forwards(self, step: Step) -> Step:
+    def _put_in_place(
+        self, stand_in: Callable[[Step, Filtering], Step], graph: Graph, steps: Sequence[Step]
+    ) -> Graph:
+        paths = {step.path for step in steps}
+
+        def either(step: Step) -> Step:
+            found = _filtering(step, graph, self._filterings) if step.path in paths else None
+            return step if found is None else stand_in(step, found)
+
+        return replace(graph, steps=tuple(map(either, graph.steps)))
+
+    def _forwards(self, step: Step, filtering: Filtering) -> Step:
         conv: Any = step.operation
         before = _BEFORE[conv.padding]
-        kernels, bias = self._kernels_of(conv.kernel, _as_it_is), _bias_of(conv)
+        kernels, bias = self._kernels_of(conv.kernel, _as_it_is, filtering), _bias_of(conv)
+        spread = self._joined(spread_out, filtering, before)
 
-        def filtering(inputs: Tensor, **_: Any) -> Tensor:
-            tiles = self._joined(spread_out, before)(inputs)
-            return self._gathered(inputs, before, conv.activation, tiles, kernels, bias)
+        def filtered(inputs: Tensor, **_: Any) -> Tensor:
+            gather = self._gather(filtering, inputs, before, conv.activation)
+            return gather(*_products(spread(inputs), kernels), *map(ops.convert_to_tensor, bias))
 
-        return replace(step, operation=filtering, reads=(*kernels, *bias))
+        return replace(step, operation=filtered, reads=(*kernels, *bias))
 
-    def _both_ways(self, step: Step) -> Step:
+    def _both_ways(self, step: Step, filtering: Filtering) -> Step:
         conv: Any = step.operation
-        forwards = self._forwards(step)
-        before = _BEFORE[conv.padding]
-        turned = self._kernels_of(conv.kernel, _turned)
-        spread = self._joined(
-            spread_rectified if conv.activation is _RELU else spread_out, 2 - before
-        )
+        forwards = self._forwards(step, filtering)
+        before = 2 - _BEFORE[conv.padding]
+        turned = self._kernels_of(conv.kernel, _turned, filtering)
+        rectifies = conv.activation is _RELU
+        spread = self._joined(spread_rectified if rectifies else spread_out, filtering, before)
 
         def back(upstream: Tensor, made_of: Tensor) -> Tensor:
-            given = (upstream, made_of) if conv.activation is _RELU else (upstream,)
-            tiles = spread(*given)
-            return self._gathered(upstream, 2 - before, activations.linear, tiles, turned, ())
+            tiles = spread(upstream, made_of) if rectifies else spread(upstream)
+            gather = self._gather(filtering, upstream, before, activations.linear)
+            return gather(*_products(tiles, turned))
 
         both_ways = with_way_back(forwards.operation, back)
 
@@ -117,25 +196,19 @@ class Minimal:
 
         return replace(forwards, operation=filtered, reads=(*forwards.weights, *turned))
 
-    def _gathered(
-        self,
-        inputs: Tensor,
-        before: int,
-        activation: Callable[..., Any],
-        tiles: Sequence[Tensor],
-        kernels: Sequence[Any],
-        bias: Sequence[Any],
-    ) -> Tensor:
-        products = map(ops.matmul, tiles, map(ops.convert_to_tensor, kernels))
-        places = tuple(side + 2 * before - 2 for side in inputs.shape[1:3])
-        gather = self._joined(gathered, places, activation)
-        return gather(*products, *map(ops.convert_to_tensor, bias))
+    def _gather(
+        self, filtering: Filtering, given: Tensor, before: int, activation: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        places = tuple(side + 2 * before - 2 for side in given.shape[1:3])
+        return self._joined(gathered, filtering, places, activation)
 
-    def _kernels_of(self, kernel: Any, turn: Callable[[FloatArray], FloatArray]) -> tuple[Any, ...]:
+    def _kernels_of(
+        self, kernel: Any, turn: Callable[[FloatArray], FloatArray], filtering: Filtering
+    ) -> tuple[Any, ...]:
         """One variable for each product: a part of a larger one JAX would copy each time."""
-        key = (id(kernel), turn)
+        key = (id(kernel), turn, filtering)
         if key not in self._kernels:
-            each = transformed(turn(self._weights.of(kernel)))
+            each = transformed(filtering, turn(self._weights.of(kernel)))
             made_of = tuple(self._weights.made(one, kernel) for one in each)
             self._kernels[key] = (kernel, made_of)
         return self._kernels[key][1]
@@ -148,25 +221,15 @@ class Minimal:
         return self._programs[key]
 
 
-def fits(graph: Graph, steps: Sequence[Step]) -> bool:
+def fits(graph: Graph, steps: Sequence[Step], filterings: Sequence[Filtering] = (TWO,)) -> bool:
     """Whether minimal filtering has a place among some steps."""
-    return any(_fits(step, graph) for step in steps)
+    return any(_filtering(step, graph, filterings) is not None for step in steps)
 
 
-def _put_in_place(stand_in: Callable[[Step], Step], graph: Graph, steps: Sequence[Step]) -> Graph:
-    paths = {step.path for step in steps}
-    return replace(
-        graph,
-        steps=tuple(
-            stand_in(step) if step.path in paths and _fits(step, graph) else step
-            for step in graph.steps
-        ),
-    )
-
-
-def _fits(step: Step, graph: Graph) -> bool:
+def _filtering(step: Step, graph: Graph, filterings: Sequence[Filtering]) -> Filtering | None:
+    """The first that is worth it."""
     conv: Any = step.operation
-    return (
+    if not (
         type(conv) is keras.layers.Conv2D
         and is_plain(conv)
         and conv.compute_dtype == "float32"
@@ -176,13 +239,17 @@ def _fits(step: Step, graph: Graph) -> bool:
         and conv.activation in _ACTIVATIONS
         and conv.padding in _BEFORE
         and None not in graph.shapes[step.inputs[0]][1:]
-        and _is_worth_it(conv.kernel.shape, graph.shapes[step.inputs[0]])
-    )
+    ):
+        return None
+    pairs = prod(conv.kernel.shape[-2:])
+    _, height, width, _ = graph.shapes[step.inputs[0]]
+    products = pairs * height * width
+    worth = (each for each in filterings if pairs >= each.pairs and products >= each.products)
+    return next(worth, None)
 
 
-def _is_worth_it(kernel: Sequence[int], pictures: Sequence[Any]) -> bool:
-    pairs = kernel[-2] * kernel[-1]
-    return pairs >= PAIRS and pairs * prod(pictures[1:3]) >= PRODUCTS
+def _products(tiles: Sequence[Tensor], kernels: Sequence[Any]) -> Iterator[Tensor]:
+    return map(ops.matmul, tiles, map(ops.convert_to_tensor, kernels))
 
 
 def _bias_of(convolution: Any) -> tuple[Any, ...]:
@@ -198,57 +265,78 @@ def _turned(kernel: FloatArray) -> FloatArray:
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def transformed(kernel: FloatArray) -> FloatArray:
-    """G g G' of each channel with each: (3, 3, channels, filters) as (16, channels, filters)."""
+def transformed(filtering: Filtering, kernel: FloatArray) -> FloatArray:
+    """G g G' of each channel with each.
+
+    (3, 3, channels, filters) as (products, channels, filters).
+    """
+    by = np.array(filtering.of_kernels, np.float64)
     taps = kernel.astype(np.float64).reshape(9, -1)
-    return (np.kron(_G, _G) @ taps).reshape(16, *kernel.shape[2:]).astype(kernel.dtype)
+    return (np.kron(by, by) @ taps).reshape(-1, *kernel.shape[2:]).astype(kernel.dtype)
 
 
-def spread_out(before: int, inputs: Tensor) -> list[Tensor]:
-    """B' d B of each tile d: for (N, h, w, C) 16 of (tiles, C).
+def spread_out(filtering: Filtering, before: int, inputs: Tensor) -> list[Tensor]:
+    """B' d B of each tile d: for (N, h, w, C) as many of (tiles, C) as a tile has places.
 
     Args:
+        filtering: Says how large a tile is.
         before: Places of padding on each side.
         inputs: Pictures.
     """
     sides, channels = inputs.shape[1:3], inputs.shape[-1]
-    after = [before + side % 2 for side in sides]
+    # As many places as whole tiles make, and the two more that those read.
+    after = [before + -(side + 2 * before - 2) % filtering.size for side in sides]
     inputs = ops.pad(inputs, [(0, 0), *((before, each) for each in after), (0, 0)])
-    read = windows(inputs, _TILE, (2, 2), "valid")
-    rows = [
-        [read[4 * one + at] + sign * read[4 * other + at] for at in range(4)]
-        for one, other, sign in _DIFFERENCES
-    ]
-    found = (row[one] + sign * row[other] for row in rows for one, other, sign in _DIFFERENCES)
-    return [ops.reshape(each, (-1, channels)) for each in found]
+    count, step = filtering.tile, filtering.size
+    read = windows(inputs, (count, count), (step, step), "valid")
+    columns = [_summed(filtering.of_tiles, read[at::count]) for at in range(count)]
+    rows = (_summed(filtering.of_tiles, each) for each in zip(*columns, strict=True))
+    return [ops.reshape(each, (-1, channels)) for row in rows for each in row]
 
 
-def spread_rectified(before: int, upstream: Tensor, made_of: Tensor) -> list[Tensor]:
+def spread_rectified(
+    filtering: Filtering, before: int, upstream: Tensor, made_of: Tensor
+) -> list[Tensor]:
     """The same of a gradient, by what a rectifier made: 0 where that is closed."""
-    return spread_out(before, ops.where(made_of > 0, upstream, ops.zeros_like(upstream)))
+    opened = ops.where(made_of > 0, upstream, ops.zeros_like(upstream))
+    return spread_out(filtering, before, opened)
 
 
-def gathered(places: tuple[int, int], activation: Callable[..., Any], *given: Tensor) -> Tensor:
+def gathered(
+    filtering: Filtering, places: tuple[int, int], activation: Callable[..., Any], *given: Tensor
+) -> Tensor:
     """A' m A of the products m of each tile, and what a layer does after: (N, *places, filters).
 
     Args:
+        filtering: Says how large a tile is.
         places: Height and width.
         activation: What comes last.
-        given: The 16 products, and the bias where there is one.
+        given: The products, and the bias where there is one.
     """
-    products, bias = given[:16], given[16:]
-    height, width = (ceil(side / 2) for side in places)
-    rows_and_columns = [np.outer(row, column).ravel().tolist() for row in _SUMS for column in _SUMS]
-    four = [activation(sum(bias, _summed(signs, products))) for signs in rows_and_columns]
+    count, size = filtering.tile, filtering.size
+    products, bias = given[: count**2], given[count**2 :]
+    height, width = (ceil(side / size) for side in places)
+    columns = [_summed(filtering.of_products, products[at::count]) for at in range(count)]
+    rows = [_summed(filtering.of_products, each) for each in zip(*columns, strict=True)]
+    each = [activation(sum(bias, found)) for row in rows for found in row]
     # Side by side in memory, which OpenVINO need not copy for it, and woven together once.
-    found = ops.reshape(ops.stack(four), (2, 2, -1, height, width, four[0].shape[-1]))
+    found = ops.reshape(ops.stack(each), (size, size, -1, height, width, each[0].shape[-1]))
     found = ops.transpose(found, (2, 3, 0, 4, 1, 5))
-    found = ops.reshape(found, (-1, 2 * height, 2 * width, four[0].shape[-1]))
+    found = ops.reshape(found, (-1, size * height, size * width, each[0].shape[-1]))
     return found[:, : places[0], : places[1]]
 
 
-def _summed(signs: Sequence[int], values: Sequence[Tensor]) -> Tensor:
-    """What has a sign, added or taken off."""
-    signed = list(zip(signs, values, strict=True))
-    added = reduce(add, [value for sign, value in signed if sign > 0])
-    return reduce(sub, [value for sign, value in signed if sign < 0], added)
+def _summed(rows: Rows, values: Sequence[Tensor]) -> list[Tensor]:
+    """A matrix times values."""
+    return [_times(row, values) for row in rows]
+
+
+def _times(row: Sequence[float], values: Sequence[Tensor]) -> Tensor:
+    """The values, each as often as is said, added or taken off."""
+    parts = [
+        (factor, value if abs(factor) == 1 else abs(factor) * value)
+        for factor, value in zip(row, values, strict=True)
+        if factor
+    ]
+    added = reduce(add, [value for factor, value in parts if factor > 0])
+    return reduce(sub, [value for factor, value in parts if factor < 0], added)
