@@ -22,9 +22,9 @@ where the backend turns them each time, and, once that is worth it, with large c
 3 by fewer multiplications. `frozen`: all of it from the first pass on, and the weights are built
 into the program as well, which is faster for single pictures and takes longer to compile, and ten
 times the memory of the weights. `openvino`: what needs no gradient is run by OpenVINO, in float32,
-or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest; the rest is run as with
-`auto`. Explainers that are traceable become programs too: with `auto` once that is worth it, with
-`eager` never.
+or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest, and so are large dense
+layers behind it, where one class is explained; the rest is run as with `auto`. Explainers that are
+traceable become programs too: with `auto` once that is worth it, with `eager` never.
 
 Weights are folded, turned and built in only where no one else holds the model: where the study
 loaded it, and has not handed it out. Otherwise `auto` is `compiled`. `frozen` and the engines of
