@@ -1,5 +1,6 @@
 """The plots, each from the results alone."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#a33b12", "#1f6f8b", "#5b8c3a", "#7a4fa3", "#c98a1b", "#4d4d4d")
 _BAR, _GOAL = "#222222", "#8a8a8a"
+_NUMBER = re.compile(r"(\d+)")
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -45,6 +47,21 @@ def _of(results: Results, group: str) -> list[Result]:
     return sorted(found, key=lambda each: -results.conditions(each).threads)
 
 
+def _by_model(results: Results, group: str) -> list[Result]:
+    """The same, a model's cases one below the other, whenever they were measured."""
+
+    def place(result: Result) -> tuple[object, ...]:
+        conditions = results.conditions(result)
+        return -conditions.threads, _numbered(result.case), conditions.engine
+
+    return sorted((each for each in results.results if each.group == group), key=place)
+
+
+def _numbered(case: str) -> tuple[tuple[int, str], ...]:
+    """A case as what it is sorted by: numbers within it by their size."""
+    return tuple((int(each), "") if each.isdigit() else (0, each) for each in _NUMBER.split(case))
+
+
 def _case(results: Results, result: Result) -> str:
     """What was measured and how: a bar for each."""
     return f"{result.case}, {_where(results, result)}, {results.conditions(result).engine}"
@@ -60,7 +77,7 @@ def _where(results: Results, result: Result) -> str:
 
 def _ratios(results: Results) -> "Figure | None":
     """A panel for each thing that is asked for, a bar for each case."""
-    found = [each for each in _of(results, "core") if each.measurements]
+    found = [each for each in _by_model(results, "core") if each.measurements]
     if not found:
         return None
     devices = {results.conditions(each).device for each in found}
@@ -201,7 +218,7 @@ def _peers(results: Results) -> "Figure | None":
 
 def _memory(results: Results) -> "Figure | None":
     """A panel for each task, a bar for each case."""
-    found = [each for each in _of(results, "memory") if each.measurements]
+    found = [each for each in _by_model(results, "memory") if each.measurements]
     if not found:
         return None
     tasks = list(dict.fromkeys(each.what for result in found for each in result.measurements))
@@ -237,19 +254,21 @@ def _roofline(results: Results) -> "Figure | None":
     for each in _of(results, "limit"):
         if (peaks := _peaks(each, results.conditions(each).dtype)) is not None:
             roofs[_where(results, each)] = peaks
-    if not roofs or not any(_points(each) for each in _of(results, "core")):
+    measured = [each for each in _by_model(results, "core") if _points(each)]
+    if not roofs or not measured:
         return None
+    # A model has one colour in all panels.
+    models = sorted({each.case.partition("/")[0] for each in measured})
     figure, panels = _figure(5.5 * len(roofs), 4.2, len(roofs))
     for panel, (place, (multiply, move)) in zip(panels, roofs.items(), strict=True):
         shown = [
             (result.case, *point)
-            for result in _of(results, "core")
+            for result in measured
             if _where(results, result) == place
             for point in _points(result)
         ]
-        _roof(panel, multiply, move)
+        _roof(panel, multiply, move, max((each[2] for each in shown), default=0.0))
         markers = dict(zip(_PASSES, "os^", strict=True))
-        models = list(dict.fromkeys(case.partition("/")[0] for case, *_ in shown))
         for case, what, intensity, speed in shown:
             colour = COLOURS[models.index(case.partition("/")[0]) % len(COLOURS)]
             panel.plot(intensity, speed / 1e9, markers[what], color=colour, markersize=6)
@@ -264,9 +283,10 @@ def _roofline(results: Results) -> "Figure | None":
     return figure
 
 
-def _roof(panel: "Axes", multiply: float, move: float) -> None:
+def _roof(panel: "Axes", multiply: float, move: float, intensity: float) -> None:
+    """Up to where there is something below it."""
     ridge = multiply / move
-    ends = (ridge / 16, ridge, ridge * 16)
+    ends = (ridge / 16, ridge, max(ridge * 16, intensity * 1.5))
     heights = [min(multiply, move * each) / 1e9 for each in ends]
     panel.plot(ends, heights, "-", color=_BAR, linewidth=1.5)
     panel.set_xscale("log")

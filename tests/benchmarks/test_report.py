@@ -310,5 +310,32 @@ def test_each_engine_has_a_bar_of_its_own():
     figure = _ratios(found)
     panel = figure.axes[0]
     labels = [each.get_text() for each in panel.get_yticklabels()]
-    assert labels == ["resnet50/batch-8, 1 core, frozen", "resnet50/batch-8, 1 core, auto"]
-    assert [bar.get_width() for bar in panel.patches] == pytest.approx([0.9, 1.0])
+    assert labels == ["resnet50/batch-8, 1 core, auto", "resnet50/batch-8, 1 core, frozen"]
+    assert [bar.get_width() for bar in panel.patches] == pytest.approx([1.0, 0.9])
+
+
+def test_a_model_has_one_colour_and_one_place_whenever_it_was_measured():
+    from benchmarks.report.plots import _ratios, _roofline
+
+    peaks = (
+        Measurement("multiply, float32", "FLOP/s", (4e10,)),
+        Measurement("move", "B/s", (1e10,)),
+    )
+    found = Results()
+    for key, threads, models in (("a", 2, ("vgg16", "resnet50")), ("b", 1, ("xception", "vgg16"))):
+        conditions = environment(threads=threads, dtype="float32")
+        limit = Result("limit/machine", key, peaks, "2026-01-02T03:04:05", 1.0, 1.0)
+        cases = [core(f"{each}/batch-{count}", key=key) for each in models for count in (16, 8)]
+        for each in (limit, *cases):
+            found = found.plus(each, conditions)
+    labels = [each.get_text() for each in _ratios(found).axes[0].get_yticklabels()]
+    assert [each.partition(",")[0] for each in labels] == [
+        *("resnet50/batch-8", "resnet50/batch-16", "vgg16/batch-8", "vgg16/batch-16"),
+        *("vgg16/batch-8", "vgg16/batch-16", "xception/batch-8", "xception/batch-16"),
+    ]
+    two, one = _roofline(found).axes
+    colours = [{line.get_label(): line.get_color() for line in panel.lines} for panel in (two, one)]
+    assert colours[0]["vgg16"] == colours[1]["vgg16"]
+    assert len({colours[0]["vgg16"], colours[0]["resnet50"], colours[1]["xception"]}) == 3
+    # The roof ends behind the marks: 80 operations a byte, where it would end at 64.
+    assert two.lines[0].get_xdata()[-1] == pytest.approx(120)
