@@ -75,14 +75,17 @@ def worth_filtering(precision: str) -> Sequence[Filtering]:
     """
     if precision == "f32":
         return FOUR, TWO
-    package = openvino()
-    opset = package.opset13
-    given = opset.parameter([1, _SIDE], np.float32)
+    return (TWO,) if any(_BY_VECTORS in name for name in multiplied_by(precision)) else ()
+
+
+def multiplied_by(precision: str) -> Sequence[str]:
+    """What OpenVINO calls the steps of a program that multiplies two matrices."""
+    opset = openvino().opset13
+    given = opset.parameter([_SIDE, _SIDE], np.float32)
     product = opset.matmul(given, opset.constant(np.ones((_SIDE, _SIDE), np.float32)), False, True)
-    program = compiled(package.Model([opset.result(product)], [given]), precision)
+    program = compiled(openvino().Model([opset.result(product)], [given]), precision)
     steps = program.get_runtime_model().get_ops()
-    names = [step.get_rt_info()["primitiveType"].astype(str) for step in steps]
-    return (TWO,) if any(_BY_VECTORS in name for name in names) else ()
+    return [step.get_rt_info()["primitiveType"].astype(str) for step in steps]
 
 
 def compiled(model: Any, precision: str, hint: str = "LATENCY") -> Any:
