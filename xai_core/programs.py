@@ -192,7 +192,11 @@ class Programs:
             graph = Folding(weights)(graph, {end.outputs[0]})
             free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
             graph = Minimal(weights, _as_it_is, filterings).forwards(graph, tuple(free))
-        return Inference(graph, end, values_of(variables_of(graph)), precision)
+        trunk = replace(
+            graph,
+            steps=tuple(graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))),
+        )
+        return Inference(trunk, end, values_of(variables_of(trunk)), precision)
 
     def _under(self, rule: Rule) -> Readout:
         """The model with its rectifiers under a rule."""
