@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import keras
 
 from xai_core.errors import UsageError
-from xai_core.probe import backend
+from xai_core.probe import backend, values_of
 from xai_core.probe.openvino import check
 from xai_core.typing import FloatArray, Way
 
@@ -131,12 +131,6 @@ class Policy:
         self._passed += pictures
         worth = self.weights == "built in" or self._passed > WORTH_FILTERING
         return worth and self.weights != "read"
-
-
-def values_of(variables: Sequence[Any]) -> Sequence[tuple[Any, FloatArray]]:
-    """Variables of floating numbers, with their values."""
-    held = ((each, backend().to_host(each.value)) for each in variables)
-    return [(each, values) for each, values in held if values.dtype.kind == "f"]
 
 
 def worth_building_in(variables: Sequence[Any]) -> Sequence[tuple[Any, FloatArray]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from xai_core.engines import Policy, values_of, worth_building_in
+from xai_core.engines import Policy, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
 from xai_core.needs import Needs
@@ -16,7 +16,7 @@ from xai_core.probe.gains import Gain
 from xai_core.probe.openvino import Inference, worth_filtering
 from xai_core.probe.openvino_dense import LargeDense
 from xai_core.probe.stand_ins import Passage, StandIns
-from xai_core.probe.winograd import Minimal, fits
+from xai_core.probe.winograd import Filtering, Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
@@ -54,7 +54,8 @@ class Programs:
         self._score = score
         self._policy = policy
         self._probes: dict[Kind, Probe] = {}
-        self._inferences: dict[str, Inference] = {}
+        self._inferences: dict[str, tuple[Sequence[Filtering], Inference]] = {}
+        """By where they end, with what convolutions in them are filtered by."""
         self._weights = policy.weights
         self._stand_ins = StandIns()
         self._large_dense = LargeDense()
@@ -86,8 +87,10 @@ class Programs:
         """Run the one pass that serves `needs`: see `Study.read`."""
         passed = needs & ~Needs.ASKS
         behind = None
+        with self._lock:
+            filters = self._policy.filters(len(images))
         if start is None and Needs.INPUT_GRADIENTS not in passed:
-            inference = self._inference(layers)
+            inference = self._inference(layers, filters)
             if inference is not None:
                 # From the last step on that needs no gradient, the pass goes on as ever.
                 images, start = inference(images), inference.end
@@ -99,7 +102,7 @@ class Programs:
                 self._forget()
             at = None if start is None else start.path
             kind = Kind(passed, paths, rule, at, behind=behind)
-            if self._policy.filters(len(images)) and self._gains(kind, images, layers, start):
+            if filters and self._gains(kind, images, layers, start):
                 self._probes.pop(kind, None)
                 kind = kind._replace(is_minimal=True)
             if kind not in self._probes:
@@ -171,7 +174,7 @@ class Programs:
     def _bias_terms(self) -> BiasTerms:
         return BiasTerms(self._readout, self._score)
 
-    def _inference(self, layers: Sequence[Step]) -> Inference | None:
+    def _inference(self, layers: Sequence[Step], filters: bool) -> Inference | None:
         """What runs the part of the pass without gradients, where the engine has such a thing."""
         with self._lock:
             precision = self._policy.precision
@@ -180,23 +183,25 @@ class Programs:
                 return None
             graph = self._readout.graph
             end = layers[0] if layers else graph.maker(graph.output)
-            if end.path not in self._inferences:
-                self._inferences[end.path] = self._inference_to(end, precision)
-            return self._inferences[end.path]
+            trunk = tuple(graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]})))
+            filterings = worth_filtering(precision) if filters else ()
+            if not fits(graph, trunk, filterings):
+                filterings = ()
+            made_with, inference = self._inferences.get(end.path, (None, None))
+            if inference is None or made_with != filterings:
+                inference = self._inference_to(end, trunk, precision, filterings)
+                self._inferences[end.path] = (filterings, inference)
+            return inference
 
-    def _inference_to(self, end: Step, precision: str) -> Inference:
+    def _inference_to(
+        self, end: Step, trunk: Sequence[Step], precision: str, filterings: Sequence[Filtering]
+    ) -> Inference:
         graph, weights = self._readout.graph, Weights(backend().to_host, backend().keep)
-        filterings = worth_filtering(precision)
         if filterings:
             # Folded before, since OpenVINO folds into nothing but its own convolutions.
             graph = Folding(weights)(graph, {end.outputs[0]})
-            free = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
-            graph = Minimal(weights, _as_it_is, filterings).forwards(graph, tuple(free))
-        trunk = replace(
-            graph,
-            steps=tuple(graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))),
-        )
-        return Inference(trunk, end, values_of(variables_of(trunk)), precision)
+            graph = Minimal(weights, _as_it_is, filterings).forwards(graph, trunk)
+        return Inference(graph, end, precision)
 
     def _under(self, rule: Rule) -> Readout:
         """The model with its rectifiers under a rule."""

@@ -11,12 +11,11 @@ from plain import drawn
 
 from xai_core import Study, fingerprint, models
 from xai_core.demo import cat
-from xai_core.engines import values_of
 from xai_core.errors import UsageError
 from xai_core.placement import choose_device
 from xai_core.probe import backend
 from xai_core.probe.openvino import Inference, capabilities, openvino
-from xai_core.surgery.graph import read_graph, variables_of
+from xai_core.surgery.graph import read_graph
 
 SIZE = (16, 24)
 
@@ -261,7 +260,7 @@ def test_openvino_keeps_pictures_side_by_side_apart(registry, file, count):
 def test_openvino_answers_about_each_of_a_batch_whatever_the_streams(streams):
     graph = read_graph(build())
     end = graph.step("deep")
-    inference = Inference(graph, end, values_of(variables_of(graph)), "f32")
+    inference = Inference(graph, end, "f32")
     alone = (1, *SIZE, 3)
     program = inference._compile(alone, np.dtype("float32"), "THROUGHPUT")
     inference._streams[alone] = openvino().AsyncInferQueue(program, streams)

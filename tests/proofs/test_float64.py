@@ -32,7 +32,7 @@ ENGINES = {
     "auto": ("auto", 0),
     "auto, later": ("auto", WORTH_FILTERING),
     "frozen": ("frozen", 0),
-    "openvino": ("openvino", 0),
+    "openvino": ("openvino", WORTH_FILTERING),
 }
 """And how many pictures it saw before."""
 ASKS = Occlusion(window=48, stride=48)

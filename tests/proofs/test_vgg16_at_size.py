@@ -62,11 +62,11 @@ def network(registry):
     gc.collect()
 
 
-@pytest.fixture(scope="module", params=[("auto", WORTH_FILTERING), ("openvino", 0)])
+@pytest.fixture(scope="module", params=["auto", "openvino"])
 def fast(request, network):
-    if request.param[0] == "openvino":
+    if request.param == "openvino":
         pytest.importorskip("openvino")
-    return network.by(*request.param)
+    return network.by(request.param, WORTH_FILTERING)
 
 
 def test_class_activation_maps_are_those_of_float64(network, fast):

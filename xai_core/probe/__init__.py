@@ -49,6 +49,12 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"xai_core.probe.{name}")
 
 
+def values_of(variables: Sequence[Any]) -> Sequence[tuple[Any, FloatArray]]:
+    """Variables of floating numbers, with their values."""
+    held = ((each, backend().to_host(each.value)) for each in variables)
+    return [(each, values) for each, values in held if values.dtype.kind == "f"]
+
+
 Key: TypeAlias = tuple[Needs, str]
 """A kind of evidence and the path of the layer it was taken at; the input's is empty."""
 

@@ -1,7 +1,8 @@
 """The part of a pass that needs no gradient, run by OpenVINO on the CPU."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 from keras import ops
 
 from xai_core.errors import UsageError
-from xai_core.probe import backend
+from xai_core.probe import backend, values_of
 from xai_core.probe.winograd import FOUR, TWO, Filtering
-from xai_core.surgery import Graph, Step
+from xai_core.surgery import Graph, Step, variables_of
 from xai_core.typing import FloatArray, Tensor
 
 _SIDE = 64
@@ -107,24 +108,20 @@ class Inference:
     waits for the others after every operation, and each finds what it made in its core's cache.
     Those that are left over are one batch, on all cores.
 
+    The weights are built in as they are then: it is for models that no one changes.
+
     Args:
         graph: The model.
         end: The step whose output is wanted.
-        weights: Variables and the values that are built in.
         precision: `f32` or `bf16`, in which the CPU computes.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        end: Step,
-        weights: Sequence[tuple[Any, FloatArray]],
-        precision: str,
-    ) -> None:
+    def __init__(self, graph: Graph, end: Step, precision: str) -> None:
         self._package = openvino()
-        self._graph = graph
+        run = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
+        self._graph = replace(graph, steps=tuple(run))
         self.end = end
-        self._weights = weights
+        self._weights = values_of(variables_of(self._graph))
         self._precision = precision
         self._streams: dict[tuple[int, ...], Any] = {}
         """By the shape of a picture."""
@@ -160,15 +157,33 @@ class Inference:
         return self._streams[shape]
 
     def _compile(self, shape: tuple[int, ...], dtype: Any, hint: str) -> Any:
-        def forward(images: Tensor) -> Tensor:
-            weights = [(each, ops.convert_to_tensor(values)) for each, values in self._weights]
+        def forward(images: Tensor, *weights: Tensor) -> Tensor:
+            constants = [
+                (each, value) for (each, _), value in zip(self._weights, weights, strict=True)
+            ]
             end = self.end.outputs[0]
             entered = self._graph.enter(images)
-            return self._graph.run({self._graph.input: entered}, [end], weights)[end]
+            return self._graph.run({self._graph.input: entered}, [end], constants)[end]
 
-        program = backend().traced(forward, shape, dtype)
+        built_in = {f"weights_{at}": values for at, (_, values) in enumerate(self._weights)}
+        shapes = {name: (values.shape, values.dtype) for name, values in built_in.items()}
+        program = backend().traced(forward, {"images": (shape, dtype), **shapes})
         model = self._package.convert_model(program)
+        _build_in(model, built_in)
         return compiled(model, self._precision, hint)
+
+
+def _build_in(model: Any, values: Mapping[str, FloatArray]) -> None:
+    """Put values in the place of parameters, by their names.
+
+    Only now: in TensorFlow's program each would be copied, and once more when that is read.
+    """
+    opset = openvino().opset13
+    for each in model.get_parameters():
+        if each.get_friendly_name() in values:
+            kept = opset.constant(values[each.get_friendly_name()], shared_memory=True)
+            each.output(0).replace(kept.output(0))
+            model.remove_parameter(each)
 
 
 def _side_by_side(streams: Any, fed: FloatArray) -> list[FloatArray]:

@@ -1,7 +1,7 @@
 """What the probe asks of TensorFlow."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from typing import Any
@@ -92,10 +92,17 @@ def _once_a_shape(traced: Any) -> Callable[..., Any]:
     return run
 
 
-def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype: Any) -> Any:
-    """A function of one tensor as TensorFlow's own program, for OpenVINO to read."""
-    spec = tf.TensorSpec(shape, tf.as_dtype(dtype))
-    return tf.function(function, autograph=False).get_concrete_function(spec)
+def traced(function: Callable[..., Tensor], shapes: Mapping[str, tuple[Sequence[int], Any]]) -> Any:
+    """A function of tensors as TensorFlow's own program, for OpenVINO to read.
+
+    Args:
+        function: What to trace.
+        shapes: The shape and the dtype of each of its arguments, by the name it is to have.
+    """
+    specs = [
+        tf.TensorSpec(shape, tf.as_dtype(dtype), name) for name, (shape, dtype) in shapes.items()
+    ]
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
 def outside(

@@ -17,14 +17,14 @@ from functools import partial, reduce
 from math import ceil, prod
 from operator import add, sub
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import activations, ops
 
 from xai_core.probe.way_back import with_way_back
-from xai_core.probe.windows import windows
+from xai_core.probe.windows import made, windows
 from xai_core.surgery import Graph, Step
 from xai_core.surgery.folding import is_plain
 from xai_core.surgery.weights import Weights
@@ -33,16 +33,47 @@ from xai_core.typing import FloatArray, Tensor
 Rows = tuple[tuple[float, ...], ...]
 
 
-def at_once(rows: Rows, values: Sequence[Tensor]) -> list[Tensor]:
-    """M V M' of a square of values V, row by row: each of it a sum of values."""
-    return [_times(each, values) for each in np.kron(rows, rows).tolist()]
+class Sums(NamedTuple):
+    """How the sums before and after the products are made."""
+
+    of_tiles: Callable[[Rows, int, Tensor], list[Tensor]]
+    """B' d B of each tile d: of padded pictures (N, h, w, C), whose tiles lie so many places
+    apart, by the places of a tile, row by row. Each is (N, tiles down, tiles across, C)."""
+    of_products: Callable[[Rows, Sequence[Tensor]], list[Tensor]]
+    """A' m A of products m, row by row."""
 
 
-def in_turn(rows: Rows, values: Sequence[Tensor]) -> list[Tensor]:
-    """The same by M V, and that times M': fewer sums where there are many values."""
+def _tiles_at_once(rows: Rows, apart: int, inputs: Tensor) -> list[Tensor]:
+    size = (len(rows), len(rows))
+    return _products_at_once(rows, windows(inputs, size, (apart, apart), "valid"))
+
+
+def _products_at_once(rows: Rows, products: Sequence[Tensor]) -> list[Tensor]:
+    return [_times(each, products) for each in np.kron(rows, rows).tolist()]
+
+
+def _tiles_in_turn(rows: Rows, apart: int, inputs: Tensor) -> list[Tensor]:
+    count = len(rows)
+    down, across = made(inputs.shape[1:3], (count, count), (apart, apart), "valid")
+    lines = [inputs[:, at : at + apart * down : apart] for at in range(count)]
+    summed = ops.concatenate([_times(row, lines) for row in rows])
+    columns = [summed[:, :, at : at + apart * across : apart] for at in range(count)]
+    by_column = [ops.split(_times(row, columns), count) for row in rows]
+    return [each for by_row in zip(*by_column, strict=True) for each in by_row]
+
+
+def _products_in_turn(rows: Rows, products: Sequence[Tensor]) -> list[Tensor]:
     count = len(rows[0])
-    columns = [[_times(row, values[at::count]) for row in rows] for at in range(count)]
-    return [_times(row, each) for each in zip(*columns, strict=True) for row in rows]
+    lines = [ops.concatenate(products[at : at + count]) for at in range(0, len(products), count)]
+    summed = [ops.split(_times(row, lines), count) for row in rows]
+    return [_times(row, columns) for columns in summed for row in rows]
+
+
+AT_ONCE = Sums(_tiles_at_once, _products_at_once)
+"""Each a sum of all that it is made of: of few, rounded once."""
+IN_TURN = Sums(_tiles_in_turn, _products_in_turn)
+"""Along one side, and that along the other: fewer sums of many. A line of tiles is summed up as
+one, which is a third of the operations that a compiler has to go through."""
 
 
 def _times(row: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -72,8 +103,8 @@ class Filtering:
     """Input times output channels from which on more is saved on products than spent on tiles."""
     products: int
     """And as many again times the places of a picture."""
-    sums: Callable[[Rows, Sequence[Tensor]], list[Tensor]]
-    """How B' d B and A' m A are summed up."""
+    sums: Sums
+    """How B' d B and A' m A are made."""
 
     @property
     def tile(self) -> int:
@@ -88,7 +119,7 @@ TWO = Filtering(
     of_products=((1, 1, 1, 0), (0, 1, -1, -1)),
     pairs=2**15,
     products=2**25,
-    sums=at_once,
+    sums=AT_ONCE,
 )
 """16 products instead of 36, and as exact as a convolution. With 128 to 128 channels as much is
 saved as spent, with 256 to 256 a third of the convolution. In ResNet50, which has fewer products,
@@ -127,7 +158,7 @@ FOUR = Filtering(
     ),
     pairs=2**13,
     products=2**26,
-    sums=in_turn,
+    sums=IN_TURN,
 )
 """36 products instead of 144, twice as far from the exact ones as a convolution: for passes that no
 gradient of the input goes back through, where what is asked for is 1e-5 of the largest. It is the
@@ -314,9 +345,7 @@ def spread_out(filtering: Filtering, before: int, inputs: Tensor) -> list[Tensor
     # As many places as whole tiles make, and the two more that those read.
     after = [before + -(side + 2 * before - 2) % filtering.size for side in sides]
     inputs = ops.pad(inputs, [(0, 0), *((before, each) for each in after), (0, 0)])
-    count, step = filtering.tile, filtering.size
-    read = windows(inputs, (count, count), (step, step), "valid")
-    tiles = filtering.sums(filtering.of_tiles, read)
+    tiles = filtering.sums.of_tiles(filtering.of_tiles, filtering.size, inputs)
     return [ops.reshape(each, (-1, channels)) for each in tiles]
 
 
@@ -342,7 +371,7 @@ def gathered(
     count, size = filtering.tile, filtering.size
     products, bias = given[: count**2], given[count**2 :]
     height, width = (ceil(side / size) for side in places)
-    sums = filtering.sums(filtering.of_products, products)
+    sums = filtering.sums.of_products(filtering.of_products, products)
     each = [activation(sum(bias, found)) for found in sums]
     # Side by side in memory, which OpenVINO need not copy for it, and woven together once.
     found = ops.reshape(ops.stack(each), (size, size, -1, height, width, each[0].shape[-1]))
