@@ -124,10 +124,11 @@ class Programs:
                 graph = self._large_dense(graph, kind.behind)
             graph = self._stand_ins(graph, passage, images)
             readout = replace(readout, graph=graph)
-            backend().lay_out(variables_of(graph))
-            if self._weights == "built in":
-                frozen = worth_building_in(variables_of(graph))
-        variables = variables_of(readout.graph)
+        variables = _read_by(readout.graph, start)
+        if self._weights != "read":
+            backend().lay_out(variables)
+        if self._weights == "built in":
+            frozen = worth_building_in(variables)
         way = self._policy.way
         return Probe(readout, layers, kind.needs, self._score, start, way, variables, frozen)
 
@@ -218,6 +219,13 @@ class Programs:
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     """OpenVINO joins operations by itself."""
     return function
+
+
+def _read_by(graph: Graph, start: Step | None) -> Sequence[Any]:
+    """The variables of the steps that are run."""
+    given = graph.input if start is None else start.outputs[0]
+    run = graph.needed(frozenset({given}), frozenset({graph.output}))
+    return variables_of(replace(graph, steps=tuple(run)))
 
 
 def _trunk(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None) -> Sequence[Step]:
