@@ -23,7 +23,8 @@ where the backend turns them each time, and, once that is worth it, with large c
 into the program as well, which is faster for single pictures and takes longer to compile, and ten
 times the memory of the weights. `openvino`: what needs no gradient is run by OpenVINO, in float32,
 or with `openvino-bf16` in bfloat16, which CPUs with AMX multiply fastest, and so are large dense
-layers behind it, where one class is explained; the rest is run as with `auto`. Explainers that are
+layers behind it, where one class is explained; the rest is run as with `auto`. It takes some
+seconds to compile, and is for many maps. Explainers that are
 traceable become programs too: with `auto` once that is worth it, with `eager` never.
 
 Weights are folded, turned and built in only where no one else holds the model: where the study
@@ -48,8 +49,8 @@ WORTH_TRACING = 8
 against half a millisecond of each map."""
 
 WORTH_FILTERING = 64
-"""Pictures after which minimal filtering is worth compiling: two or three seconds for VGG16, where
-it saves some hundredths of a second of each."""
+"""Pictures after which minimal filtering is worth compiling: two or three seconds for VGG16, seven
+for OpenVINO, where it saves some hundredths of a second of each."""
 
 _LARGEST = 16 * 2**20
 """Bytes. Larger weights are those of dense layers, which are read once a picture however they are

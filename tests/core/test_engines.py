@@ -1,7 +1,9 @@
 """How passes are run: the same numbers, and never those of weights that are gone."""
 
+import gc
 import re
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ from xai_core.errors import UsageError
 from xai_core.placement import choose_device
 from xai_core.probe import backend
 from xai_core.probe.openvino import Inference, capabilities, openvino
-from xai_core.surgery.graph import read_graph
+from xai_core.surgery.graph import read_graph, variables_of
 
 SIZE = (16, 24)
 
@@ -132,6 +134,22 @@ def test_layers_from_the_graph_are_the_models_own(registry, file, picture):
     after = study.explain(picture, "grad-cam", target=0)
     assert frozen_programs(study) == [False]
     assert np.abs(after.map - before.map).max() > 5e-4
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "saliency"])
+@pytest.mark.parametrize(
+    "engine", ["auto", "frozen", pytest.param("openvino", marks=pytest.mark.tensorflow)]
+)
+def test_what_a_study_made_goes_with_it(registry, file, picture, engine, method):
+    study = study_of(file, registry, engine)
+    study.explain(picture, method, target=1)
+    probes = list(study._programs.kinds.values())
+    made = [each for probe in probes for each in (probe, *variables_of(probe._graph))]
+    held = [weakref.ref(each) for each in made]
+    assert len(held) > 5
+    del study, probes, made
+    gc.collect()
+    assert [each() for each in held if each() is not None] == []
 
 
 ENGINES = ["frozen", pytest.param("openvino", marks=pytest.mark.tensorflow)]

@@ -1,6 +1,8 @@
 """What OpenVINO multiplies: large dense layers, and in what filtering is worth it."""
 
+import gc
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -132,6 +134,18 @@ def test_a_study_has_them_for_one_class_behind_openvino(registry, file, small_is
             top = np.abs(coarse.map).max()
             np.testing.assert_allclose(fine.map, coarse.map, rtol=0, atol=1e-5 * top)
             assert fine.score == pytest.approx(coarse.score, rel=1e-5)
+
+
+def test_products_go_with_their_study(registry, file, small_is_large):
+    picture = np.random.default_rng(2).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    study = Study(file, registry=registry, preprocess="unit", engine="openvino")
+    study.explain(picture, "hirescam", target=3)
+    made = study._programs._large_dense._products.values()
+    held = [weakref.ref(product) for _, product in made]
+    assert len(held) == 2  # forwards and back
+    del study, made
+    gc.collect()
+    assert [each() for each in held] == [None, None]
 
 
 def test_a_kernel_that_was_changed_is_heeded(registry, file, small_is_large):

@@ -71,6 +71,13 @@ def joined(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def custom_gradient(
+    function: Callable[[Tensor], tuple[Tensor, Callable[..., Tensor]]],
+) -> Callable[[Tensor], Tensor]:
+    """A function that returns its value and what carries gradients back, as one of the value."""
+    return keras.ops.custom_gradient(function)  # type: ignore[no-any-return]
+
+
 def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:
     """A function's value, and what carries gradients by the value back to the argument."""
     value, transposed = jax.vjp(function, argument)

@@ -1,6 +1,7 @@
 """What the probe asks of TensorFlow."""
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from xai_core.probe.gains import Gain
 from xai_core.probe.pullback import Pullback
@@ -108,9 +110,40 @@ def traced(function: Callable[..., Tensor], shapes: Mapping[str, tuple[Sequence[
 def outside(
     function: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]], given: Tensor, size: int
 ) -> Tensor:
-    """What a function of arrays makes of a tensor while a program runs: rows of `size` values."""
-    found = tf.numpy_function(function, [given], given.dtype, stateful=False)
+    """What a function of arrays makes of a tensor while a program runs: rows of `size` values.
+
+    Whoever runs the program keeps the function: TensorFlow would never let go of it, and of all
+    that it holds.
+    """
+    kept = weakref.ref(function)
+
+    def run(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        called = kept()
+        assert called is not None  # noqa: S101 - the program that runs holds it
+        return called(rows)
+
+    found = tf.numpy_function(run, [given], given.dtype, stateful=False)
     return tf.ensure_shape(found, (*given.shape[:-1], size))
+
+
+def custom_gradient(
+    function: Callable[[Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]],
+) -> Callable[[Tensor], Tensor]:
+    """A function that returns its value and what carries gradients back, as one of the value alone.
+
+    `tf.custom_gradient` enters the latter in a register of the process, by which a traced program
+    stays for ever, and with it the weights that it reads. A tape alone need not know of more.
+    """
+
+    def run(argument: Tensor) -> Tensor:
+        given = tf.convert_to_tensor(argument)
+        with record.stop_recording():
+            made, carried = function(given)
+            value = tf.identity(made)
+        record.record_operation("CustomGradient", [value], [given], lambda each: [carried(each)])
+        return value
+
+    return run
 
 
 def pullback(function: Callable[[Tensor], Tensor], argument: Tensor) -> Pullback:

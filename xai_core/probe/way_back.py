@@ -1,10 +1,8 @@
 """A gradient by another way than the backend's own."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from keras import ops
-
+from xai_core.probe import backend
 from xai_core.typing import Tensor
 
 
@@ -20,22 +18,17 @@ def with_way_back(
         back: Takes dS/dy and y, and returns dS/dx.
     """
 
-    def both(argument: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+    def both(argument: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
         value = function(argument)
 
-        def carried(
-            *given: Tensor,
-            upstream: Tensor | None = None,
-            variables: Sequence[Any] | None = None,
-        ) -> Any:
+        def carried(*given: Tensor, upstream: Tensor | None = None) -> Tensor:
             # On torch, Keras gives the argument of the function first, and names the gradient.
-            found = back(given[-1] if upstream is None else upstream, value)
-            # TensorFlow asks for gradients by the weights, too, where they are variables.
-            return found if variables is None else (found, [None] * len(variables))
+            return back(given[-1] if upstream is None else upstream, value)
 
         return value, carried
 
     def run(argument: Tensor) -> Tensor:
-        return ops.custom_gradient(both)(argument)
+        found: Tensor = backend().custom_gradient(both)(argument)
+        return found
 
     return run
