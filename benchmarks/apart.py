@@ -105,24 +105,24 @@ def _forwards(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]
 
 
 def _studies(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
-    """Studies that make a map each and are dropped."""
-    pictures = bench.pictures(spec, 1)
+    """Studies that make a map by each way back, to a layer and to the input, and are dropped."""
+    own, pictures = spec.at(spec.size), bench.pictures(spec, 1)
 
     def make_and_drop() -> None:
-        bench.explain(bench.new_study(spec, bench.conditions.engine), pictures, ["grad-cam"])()
+        study = bench.new_study(own, bench.conditions.engine)
+        bench.explain(study, pictures, ["grad-cam", "saliency"])()
 
     return _held(make_and_drop, asked)
 
 
 def _programs(bench: Bench, spec: Spec, asked: Mapping[str, Any]) -> list[float]:
-    """Models that are loaded, compiled, run once and dropped, without xai-core."""
-    import keras
-
-    path, images = spec.source(bench.folder)["model"], bench.noise(spec, 1)
+    """Models that are loaded, compiled forwards and back, run and dropped, without xai-core."""
+    images = bench.noise(spec, 1)
 
     def make_and_drop() -> None:
-        model = keras.saving.load_model(path, compile=False)
-        bench.array(bench.framework.forward(model)(images))
+        model = _load(bench, spec)
+        for program in (bench.framework.forward(model), bench.framework.gradient(model)):
+            bench.array(program(images))
 
     return _held(make_and_drop, asked)
 

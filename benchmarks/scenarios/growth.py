@@ -33,19 +33,19 @@ def scenarios(extent: Extent) -> Iterator[Scenario]:
             GROUP,
             name,
             f"memory over {count:,} x {what}, and over as many {other}",
-            partial(measure, tasks=tasks, count=count),
+            partial(measure, model=extent.first_model, tasks=tasks, count=count),
             place="lean",
         )
 
 
-def measure(bench: Bench, tasks: dict[str, str], count: int) -> tuple[Measurement, ...]:
+def measure(bench: Bench, model: str, tasks: dict[str, str], count: int) -> tuple[Measurement, ...]:
     """MiB that are held after each round, and how much more at the end."""
     rounds = min(ROUNDS, count)
     found = []
     for number, (what, task) in enumerate(tasks.items()):
         bench.tell(number, len(tasks), what)
         try:
-            held = bench.apart(task, bench.spec("tiny"), rounds=rounds, count=count)
+            held = bench.apart(task, bench.spec(model), rounds=rounds, count=count)
         except RuntimeError as error:
             found.append(Measurement(what, "MiB", failure=reason(error)))
             continue
