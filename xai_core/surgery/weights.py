@@ -30,4 +30,5 @@ class Weights:
     def made(self, values: FloatArray, like: Any) -> keras.Variable:
         """A variable of some values, in the dtype of another one, that no one trains."""
         kept = self.keep(values.astype(like.dtype, copy=False))
-        return keras.Variable(kept, dtype=like.dtype, trainable=False)
+        # One name for all: TensorFlow keeps 35 KiB for each that it ever met.
+        return keras.Variable(kept, dtype=like.dtype, trainable=False, name="made")

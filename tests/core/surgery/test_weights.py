@@ -53,3 +53,12 @@ def test_on_a_cpu_it_is_not_in_the_pool_of_what_operations_make(size):
     address = kept._numpy().ctypes.data
     assert address % 64 == 0
     assert variable.value.read_value()._numpy().ctypes.data == address
+
+
+def test_what_is_made_has_one_name():
+    """TensorFlow keeps something of each name that it ever met, also when the variable is gone."""
+    like = keras.Variable(np.ones((2, 3), np.float32))
+    one, two = (WEIGHTS.made(np.full((4,), value, np.float32), like) for value in (1.0, 2.0))
+    assert one.name == two.name
+    assert (np.asarray(one.value) == 1).all()
+    assert (np.asarray(two.value) == 2).all()
