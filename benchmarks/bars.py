@@ -76,13 +76,10 @@ def _fact(name: str) -> Read:
     return read
 
 
-def _growth(result: Result, measurement: Measurement) -> float | None:
-    """Beyond that of the like without us: a framework keeps a little of each program, too."""
+def _growth(_: Result, measurement: Measurement) -> float | None:
     if "grown" not in measurement.facts:
         return None
-    others = [each.facts.get("grown", 0.0) for each in result.measurements if each != measurement]
-    beyond = measurement.facts["grown"] - max([0.0, *others])
-    return float(beyond / measurement.facts["noise"])
+    return float(measurement.facts["grown"] / measurement.facts["noise"])
 
 
 def _of_theirs(result: Result, measurement: Measurement) -> float | None:
@@ -196,13 +193,7 @@ BARS: Sequence[Bar] = (
         )
     ),
     *(
-        Bar(
-            f"Growth of memory over {what}, beyond the like without us, of its noise",
-            growth.GROUP,
-            what,
-            1.0,
-            _growth,
-        )
+        Bar(f"Growth of memory over {what}, of its noise", growth.GROUP, what, 1.0, _growth)
         for what in ("calls", "studies")
     ),
 )

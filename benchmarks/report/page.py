@@ -237,8 +237,7 @@ SECTIONS: Sequence[tuple[str, str, str, Layout]] = (
         "Growth",
         "growth",
         "What is held in the last quarter of the calls beyond the second quarter; the noise is "
-        "how far either is spread, and at least 1 MiB. What the like without us grows by is the "
-        "framework's, and not held against us.",
+        "how far either is spread, and at least 1 MiB.",
         grown,
     ),
     (

@@ -71,11 +71,8 @@ def joined(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def custom_gradient(
-    function: Callable[[Tensor], tuple[Tensor, Callable[..., Tensor]]],
-) -> Callable[[Tensor], Tensor]:
-    """A function that returns its value and what carries gradients back, as one of the value."""
-    return keras.ops.custom_gradient(function)  # type: ignore[no-any-return]
+custom_gradient = keras.ops.custom_gradient
+"""A function that returns its value and what carries gradients back, as one of the value alone."""
 
 
 def pullback(function: Callable[[Any], Tensor], argument: Any) -> Pullback:

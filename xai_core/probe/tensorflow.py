@@ -115,12 +115,11 @@ def outside(
     Whoever runs the program keeps the function: TensorFlow would never let go of it, and of all
     that it holds.
     """
-    kept = weakref.ref(function)
+    kept = weakref.proxy(function)
 
     def run(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        called = kept()
-        assert called is not None  # noqa: S101 - the program that runs holds it
-        return called(rows)
+        found: np.ndarray[Any, Any] = kept(rows)
+        return found
 
     found = tf.numpy_function(run, [given], given.dtype, stateful=False)
     return tf.ensure_shape(found, (*given.shape[:-1], size))
