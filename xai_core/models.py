@@ -11,6 +11,7 @@ from typing import TypeAlias
 import keras
 
 from xai_core.errors import ModelError, UnknownNameError, UsageError
+from xai_core.keras_globals import own_names
 from xai_core.probe import backend
 from xai_core.registry import Registry
 
@@ -65,7 +66,8 @@ def load_model(source: ModelLike, weights: str | None, registry: Registry) -> Lo
     """
     if isinstance(source, str) and source in registry.adapters:
         chosen = weights or "imagenet"
-        model = registry.adapter(source).build(chosen)
+        with own_names():
+            model = registry.adapter(source).build(chosen)
         return LoadedModel(model, source, chosen)
     if weights is not None:
         raise UsageError(
@@ -111,7 +113,8 @@ def _read_file(path: Path) -> keras.Model:
             "saved by model.save('name.keras')"
         )
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with own_names():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except OSError as error:
         raise ModelError(
             f"Keras cannot load {str(path)!r}: {_reason(error)}. It is damaged, cut short or not "

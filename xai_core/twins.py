@@ -1,9 +1,6 @@
 """Copies of a model: in another precision, or with weights drawn anew."""
 
-import random
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
@@ -11,11 +8,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-from keras.src.utils.module_utils import tensorflow
 
 from xai_core.errors import ModelError
+from xai_core.keras_globals import own_chance, own_names, own_policy, without_tensorflow
 from xai_core.probe import backend
 from xai_core.surgery import Step, read_graph
 from xai_core.typing import FloatArray
@@ -28,7 +23,7 @@ def in_float64(model: keras.Model) -> keras.Model:
         ModelError: it cannot be made again from its configuration, or a layer of it keeps to
             another precision.
     """
-    with _policy("float64"):
+    with own_policy("float64"):
         made, pairs = _again(model, _widened, seed=0)
     for was, now in pairs:
         for learnt, new in zip(was.weights, now.weights, strict=True):
@@ -154,7 +149,7 @@ def _again(
             )  # fmt: skip
     try:
         own = keras.utils.custom_object_scope(_own_objects(model))
-        with _own_chance(seed), _without_tensorflow(), own:
+        with own_names(), own_chance(seed), without_tensorflow(), own:
             made: keras.Model = type(model).from_config(change(model.get_config()))
     except Exception as error:
         raise ModelError(told % (_reason(error), expected)) from error
@@ -207,53 +202,6 @@ def _own_objects(model: keras.Model) -> dict[str, Any]:
     found: list[Any] = [type(each) for each in held if isinstance(each, kinds)]
     found += [each for each in held if isinstance(each, FunctionType)]
     return {each.__name__: each for each in found if not each.__module__.startswith("keras.")}
-
-
-@contextmanager
-def _own_chance(seed: int) -> Iterator[None]:
-    """What is drawn without a seed is drawn by this one, and the global states stay as they are."""
-    own = keras.random.SeedGenerator(seed)
-    before = random.getstate()
-    numpys = np.random.get_state()  # noqa: NPY002 - an initialiser of someone's may draw from it
-    kerass = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(numpys)  # noqa: NPY002
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, kerass)
-
-
-@contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Have Keras not import TensorFlow, which takes seconds and writes to the terminal.
-
-    On another backend it would, wherever it is installed, to see whether a configuration holds
-    anything of it; where it has not been imported, nothing can be.
-    """
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    before = tensorflow._available
-    tensorflow._available = False
-    try:
-        yield
-    finally:
-        tensorflow._available = before
-
-
-@contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """The precision of layers that are made here without one, in this thread alone."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _reason(error: Exception) -> str:
