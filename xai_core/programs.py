@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from keras import ops
+
 from xai_core.engines import Policy, worth_building_in
 from xai_core.errors import ExplainerError
 from xai_core.explaining import Task, Traced
@@ -83,6 +85,7 @@ class Programs:
         *,
         rule: Rule,
         start: Step | None,
+        filled: int,
     ) -> Reading:
         """Run the one pass that serves `needs`: see `Study.read`."""
         passed = needs & ~Needs.ASKS
@@ -96,6 +99,9 @@ class Programs:
                 images, start = inference(images), inference.end
                 # Gradients of several classes go back together as TensorFlow multiplies alone.
                 behind = self._policy.precision if wanted.shape[1] == 1 else None
+        # Only now: OpenVINO runs each picture by itself, and none that nobody asked about.
+        if len(images) < filled:
+            images, wanted = _filled_up(images, filled), _filled_up(wanted, filled)
         paths = tuple(layer.path for layer in layers)
         with self._lock:
             if self._weights != self._policy.weights:
@@ -184,7 +190,7 @@ class Programs:
                 return None
             graph = self._readout.graph
             end = layers[0] if layers else graph.maker(graph.output)
-            trunk = tuple(graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]})))
+            trunk = graph.between(graph.input, end.outputs[0])
             filterings = worth_filtering(precision) if filters else ()
             if not fits(graph, trunk, filterings):
                 filterings = ()
@@ -216,6 +222,11 @@ class Programs:
         return replace(self._readout, graph=graph)
 
 
+def _filled_up(rows: Tensor, count: int) -> Tensor:
+    """`count` rows, those beyond the given ones of zeros."""
+    return ops.pad(rows, [(0, count - len(rows))] + [(0, 0)] * (len(rows.shape) - 1))
+
+
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     """OpenVINO joins operations by itself."""
     return function
@@ -224,8 +235,7 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 def _read_by(graph: Graph, start: Step | None) -> Sequence[Any]:
     """The variables of the steps that are run."""
     given = graph.input if start is None else start.outputs[0]
-    run = graph.needed(frozenset({given}), frozenset({graph.output}))
-    return variables_of(replace(graph, steps=tuple(run)))
+    return variables_of(replace(graph, steps=graph.between(given, graph.output)))
 
 
 def _trunk(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None) -> Sequence[Step]:
@@ -237,7 +247,7 @@ def _trunk(graph: Graph, kind: Kind, layers: Sequence[Step], start: Step | None)
     gradients = Needs.ACTIVATION_GRADIENTS | Needs.INPUT_GRADIENTS
     is_cut = bool(layers) and bool(kind.needs & gradients)
     wanted = layers[0].outputs[0] if is_cut else graph.output
-    return tuple(graph.needed(frozenset({given}), frozenset({wanted})))
+    return graph.between(given, wanted)
 
 
 def _way_back(
@@ -250,4 +260,4 @@ def _way_back(
         given = layers[0].outputs[0]
     else:
         return ()
-    return tuple(graph.needed(frozenset({given}), frozenset({graph.output})))
+    return graph.between(given, graph.output)

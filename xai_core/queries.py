@@ -134,8 +134,8 @@ class Queries:
     def _pass(
         self, images: Tensor, targets: Tensor, needs: Needs, head_of: Step | None, rule: Rule
     ) -> Reading:
-        """One pass, filled up so that all of them have one shape."""
-        missing = self._room.queries - images.shape[0]
-        images = ops.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
-        targets = ops.pad(targets, [(0, missing)])
-        return self._study.read(images, targets[:, None], needs, (), rule=rule, start=head_of)
+        """One pass, of the shape that all of them have."""
+        most = self._room.queries
+        return self._study.read(
+            images, targets[:, None], needs, (), rule=rule, start=head_of, filled=most
+        )

@@ -437,6 +437,7 @@ class Study:
         *,
         rule: Rule = Rule.PLAIN,
         start: Step | None = None,
+        filled: int = 0,
     ) -> Reading:
         """Run the one pass that serves `needs`, compiling it where it is new.
 
@@ -447,11 +448,15 @@ class Study:
             layers: Where it is read, shallow to deep.
             rule: How rectifiers carry gradients back.
             start: The layer whose activations are given in the place of pictures.
+            filled: As many rows at least are read, those beyond the pictures of zeros, so that
+                one program serves passes of fewer.
 
         Raises:
             ExplainerError: the rule is not the plain one, and the model has no rectifier.
         """
-        return self._programs.read(images, wanted, needs, layers, rule=rule, start=start)
+        return self._programs.read(
+            images, wanted, needs, layers, rule=rule, start=start, filled=filled
+        )
 
     def traced(self, tasks: Sequence[Task], pictures: int) -> Traced | None:
         """Explainers as one program, compiling it where it is new.

@@ -14,6 +14,7 @@ from keras import layers
 
 from xai_core import Explainer, Law, Metric, Needs, Score, Study, evaluating
 from xai_core.errors import MetricError, UnknownNameError, UsageError
+from xai_core.probe import Probe
 from xai_core.references import REFERENCES
 from xai_core.room import QUERY_BATCH
 from xai_core.witness import Answers
@@ -304,16 +305,16 @@ def test_a_copy_is_no_picture_that_differences_are_shown_by(softmax, tmp_path):
 
 def test_they_are_run_in_batches_of_one_shape(softmax, monkeypatch):
     shapes = []
-    read = softmax.read
+    run = Probe.__call__
 
-    def watched(images, *arguments, **named):
-        shapes.append(tuple(images.shape))
-        return read(images, *arguments, **named)
+    def watched(probe, images, wanted):
+        shapes.append((tuple(images.shape), len(wanted)))
+        return run(probe, images, wanted)
 
-    monkeypatch.setattr(softmax, "read", watched)
+    monkeypatch.setattr(Probe, "__call__", watched)
     softmax.evaluate(noise(1), Planted(), Deletion(steps=60), 0)
     # The map's own pass, the picture as it is, and 61 questions about each of five maps.
-    assert shapes == [(1, *SIZE, 3)] + (1 + 5 * 2) * [(34, *SIZE, 3)]
+    assert shapes == [((1, *SIZE, 3), 1)] + (1 + 5 * 2) * [((34, *SIZE, 3), 34)]
 
 
 @pytest.mark.parametrize("metric", [Deletion(), Insertion()])

@@ -11,10 +11,12 @@ from alike import assert_same
 from keras import layers
 from plain import drawn
 
-from xai_core import Study
-from xai_core.probe import openvino, openvino_dense
+from xai_core import Study, explainer
+from xai_core.probe import Probe, openvino, openvino_dense
+from xai_core.probe.openvino import Inference
 from xai_core.probe.openvino_dense import LargeDense, Product
 from xai_core.probe.winograd import FOUR, TWO
+from xai_core.room import QUERY_BATCH
 from xai_core.surgery import read_graph, variables_of
 
 pytestmark = pytest.mark.tensorflow
@@ -134,6 +136,35 @@ def test_a_study_has_them_for_one_class_behind_openvino(registry, file, small_is
             top = np.abs(coarse.map).max()
             np.testing.assert_allclose(fine.map, coarse.map, rtol=0, atol=1e-5 * top)
             assert fine.score == pytest.approx(coarse.score, rel=1e-5)
+
+
+def test_a_pass_that_is_not_full_is_not_filled_up_for_openvino(registry, file, monkeypatch):
+    """It runs each picture by itself; what follows it is one program, for full passes."""
+    run, read = [], []
+    inference, probe = Inference.__call__, Probe.__call__
+
+    def watched(self, images):
+        run.append(len(images))
+        return inference(self, images)
+
+    def followed(self, images, wanted):
+        read.append((images.shape[0], wanted.shape[0]))
+        return probe(self, images, wanted)
+
+    picture = np.random.default_rng(4).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    rise = explainer("rise", masks=QUERY_BATCH + 7)
+    plain = Study(file, registry=registry, preprocess="unit", engine="compiled")
+    (expected,) = plain.compare([picture], [rise], [3])
+    monkeypatch.setattr(Inference, "__call__", watched)
+    monkeypatch.setattr(Probe, "__call__", followed)
+    study = Study(file, registry=registry, preprocess="unit", engine="openvino")
+    (found,) = study.compare([picture], [rise], [3])
+    assert run == [1, QUERY_BATCH, 7]
+    assert read == [(1, 1), (QUERY_BATCH, QUERY_BATCH), (QUERY_BATCH, QUERY_BATCH)]
+    assert found.facts["queries"] == QUERY_BATCH + 7
+    top = np.abs(expected.map).max()
+    assert top > 1e-3
+    np.testing.assert_allclose(found.map, expected.map, rtol=0, atol=1e-5 * top)
 
 
 def test_products_go_with_their_study(registry, file, small_is_large):

@@ -118,8 +118,7 @@ class Inference:
 
     def __init__(self, graph: Graph, end: Step, precision: str) -> None:
         self._package = openvino()
-        run = graph.needed(frozenset({graph.input}), frozenset({end.outputs[0]}))
-        self._graph = replace(graph, steps=tuple(run))
+        self._graph = replace(graph, steps=graph.between(graph.input, end.outputs[0]))
         self.end = end
         self._weights = values_of(variables_of(self._graph))
         self._precision = precision

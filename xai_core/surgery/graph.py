@@ -170,11 +170,15 @@ class Graph:
         # Without the scope, activity regularizers would leave the losses of this run, symbols
         # of a compiled program, in the user's layers.
         with keras.StatelessScope(weights, collect_losses=True, initialize_variables=False):
-            for step in self.needed(frozenset(known), frozenset(wanted)):
+            for step in self._needed(frozenset(known), frozenset(wanted)):
                 values.update(step(values))
         return {value: values[value] for value in wanted}
 
-    def needed(self, known: frozenset[int], wanted: frozenset[int]) -> Iterator[Step]:
+    def between(self, known: int, wanted: int) -> tuple[Step, ...]:
+        """The steps by which one value follows from another, in order."""
+        return tuple(self._needed(frozenset({known}), frozenset({wanted})))
+
+    def _needed(self, known: frozenset[int], wanted: frozenset[int]) -> Iterator[Step]:
         """The steps by which the `wanted` values follow from the `known` ones, in order."""
         missing = set(wanted - known)
         chosen = []
