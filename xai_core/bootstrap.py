@@ -8,6 +8,7 @@ from xai_core.typing import FloatArray
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_LARGE = 1e6
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,15 @@ class Interval:
 
 
 def digits(value: float, after: int) -> str:
-    """A number with so many digits after the point; what would read as 0, by its power of ten."""
-    small = 0 < abs(value) < 0.5 * 10**-after
-    return f"{value:.1e}" if small else f"{value:.{after}f}"
+    """A number with so many digits after the point; what is too small or large, by powers of ten.
+
+    Too small is what would read as 0; too large, what would be a long row of digits that no one
+    compares: the sum of a map that knows nothing, say, of the score's change.
+    """
+    size = abs(value)
+    if size >= _LARGE:
+        return f"{value:.{after - 1}e}"
+    return f"{value:.1e}" if 0 < size < 0.5 * 10**-after else f"{value:.{after}f}"
 
 
 def interval(values: FloatArray, seed: int) -> Interval:

@@ -73,7 +73,11 @@ def test_how_often_it_covers_the_truth():
         (-3.2e-7, "-3.2e-07"),
         (0.0, "0.000"),
         (12.3456, "12.346"),
+        (999_999.25, "999999.250"),
+        (1e6, "1.00e+06"),
+        (-123_456_789_012.5, "-1.23e+11"),
+        (np.inf, "inf"),
     ],
 )
-def test_what_is_not_0_does_not_read_as_0(value, told):
+def test_what_is_not_0_does_not_read_as_0_nor_a_large_one_as_a_row_of_digits(value, told):
     assert digits(value, 3) == told

@@ -105,10 +105,13 @@ def _mean_and_error(scores: FloatArray, masks: "Masks", origin: float) -> tuple[
     mean, squares = np.zeros(masks.size), 0.0
     for first in range(0, len(scores), _BLOCK):
         part = slice(first, first + _BLOCK)
-        weighted = scores[part, None, None] * (masks(part) - origin)
+        weighted = masks(part)  # and in the same place: arrays of this size are slow to come by
+        weighted -= origin
+        weighted *= scores[part, None, None]
         new, centre = len(weighted), weighted.mean(axis=0)
         ahead = centre - mean
-        squares += float(np.sum((weighted - centre) ** 2))
+        weighted -= centre
+        squares += float(np.vdot(weighted, weighted))
         squares += float(np.sum(ahead**2)) * first * new / (first + new)
         mean += ahead * new / (first + new)
     return mean, float(np.sqrt(squares / mean.size / len(scores) / (len(scores) - 1)))
