@@ -11,8 +11,8 @@ from benchmarks.settings import Extent
 from benchmarks.timing import reason
 
 GROUP = "growth"
-ROUNDS = 20
-"""How often memory is looked at, at most."""
+ROUNDS = 50
+"""How often memory is looked at, at most: seldom, and one piece that the allocator took decides."""
 ALLOCATOR = 1.0
 """MiB that are not worth a word: an allocator takes memory in pieces."""
 

@@ -347,7 +347,7 @@ def test_growth_sets_ours_beside_the_like_of_it(bench, monkeypatch):
     monkeypatch.setattr(bench, "apart", apart)
     (scenario,) = growth.scenarios(replace(QUICK, repeated=(("calls", 200),)))
     ours, other = scenario.measure(bench)
-    assert asked == [{"rounds": 20, "count": 200}] * 2
+    assert asked == [{"rounds": 50, "count": 200}] * 2
     assert ours.facts == {"count": 200, "grown": 8.0, "noise": 1.0}
     assert other.facts["grown"] == 0
 
