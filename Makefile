@@ -17,8 +17,8 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # What has to do with the framework: not the command line, pictures, figures, reports and files.
 ON_BACKENDS ?= tests/core/testing/test_kit.py tests/core/surgery tests/proofs tests/plugins \
     $(addprefix tests/core/test_,$(addsuffix .py,across_models backends definitions dense disagreement \
-    engines evaluate explaining histogram inputs kernels ladder_maps leftovers models placement planner \
-    separable study targets trust twins windows winograd witness))
+    engines evaluate explaining histogram inputs kernels keras_globals ladder_maps leftovers models \
+    placement planner separable study targets trust twins windows winograd witness))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
