@@ -18,7 +18,7 @@ from xai_core.probe.gains import Gain
 from xai_core.probe.openvino import Inference, worth_filtering
 from xai_core.probe.openvino_dense import LargeDense
 from xai_core.probe.stand_ins import Passage, StandIns
-from xai_core.probe.winograd import Filtering, Minimal, fits
+from xai_core.probe.winograd import TOGETHER, Filtering, Minimal, fits
 from xai_core.surgery import Graph, Readout, Step, variables_of
 from xai_core.surgery.folding import Folding
 from xai_core.surgery.rewire import Rule, rewire
@@ -207,7 +207,7 @@ class Programs:
         if filterings:
             # Folded before, since OpenVINO folds into nothing but its own convolutions.
             graph = Folding(weights)(graph, {end.outputs[0]})
-            graph = Minimal(weights, _as_it_is, filterings).forwards(graph, trunk)
+            graph = Minimal(weights, _as_it_is, filterings, TOGETHER).forwards(graph, trunk)
         return Inference(graph, end, precision)
 
     def _under(self, rule: Rule) -> Readout:

@@ -48,6 +48,21 @@ def test_a_product_by_hand():
     assert back(np.array([[1, 0, 10]], np.float32)).tolist() == [[31, 64]]
 
 
+def test_in_bfloat16_no_value_depends_on_how_many_rows_there_are():
+    if not openvino.by_vectors("bf16"):
+        pytest.skip("no bfloat16 here, or units for matrices multiply it")
+    rng = np.random.default_rng(4)
+    matrix = rng.normal(size=(1029, 517)).astype(np.float32)
+    given = rng.normal(size=(1, 1029)).astype(np.float32)
+    product = Product(matrix, "bf16", transposed=False)
+    alone, *others = (product(np.repeat(given, count, 0)) for count in (1, 2, 5, 8))
+    np.testing.assert_allclose(alone, given @ matrix, rtol=0, atol=2e-2 * np.abs(alone).max())
+    for several in others:
+        assert (several == alone).all()
+    # The first few calls fill one row up, or do not.
+    assert all((product(given) == alone).all() for _ in range(9))
+
+
 def test_threads_share_a_product():
     product = Product(np.eye(64, dtype=np.float32), "f32", transposed=False)
     found = {}
@@ -204,12 +219,12 @@ def test_a_kernel_that_was_changed_is_heeded(registry, file, small_is_large):
 )
 def test_bfloat16_is_filtered_where_vectors_are_multiplied(monkeypatch, name, expected):
     monkeypatch.setattr(openvino, "multiplied_by", lambda precision: ["unknown_f32", name])
-    openvino.worth_filtering.cache_clear()
+    openvino.by_vectors.cache_clear()
     try:
         assert openvino.worth_filtering("bf16") == expected
         assert openvino.worth_filtering("f32") == (FOUR, TWO)
     finally:
-        openvino.worth_filtering.cache_clear()
+        openvino.by_vectors.cache_clear()
 
 
 def test_openvino_tells_what_it_multiplies_by():

@@ -9,7 +9,17 @@ from plain import array, drawn, gradient
 from xai_core import Study
 from xai_core.engines import WORTH_FILTERING
 from xai_core.probe import backend
-from xai_core.probe.winograd import FOUR, TWO, Minimal, fits, gathered, spread_out, transformed
+from xai_core.probe.winograd import (
+    APART,
+    FOUR,
+    TOGETHER,
+    TWO,
+    Minimal,
+    fits,
+    gathered,
+    spread_out,
+    transformed,
+)
 from xai_core.surgery import read_graph, variables_of
 from xai_core.surgery.weights import Weights
 
@@ -151,9 +161,10 @@ def around(convolution, size=SIZE, channels=WIDE):
     return drawn(keras.Model(inputs, x), seed=3)
 
 
-def filtered(model, filterings=(TWO,)):
+def filtered(model, filterings=(TWO,), multiplication=APART):
     graph = read_graph(model)
-    minimal = Minimal(Weights(backend().to_host, backend().keep), backend().joined, filterings)
+    weights = Weights(backend().to_host, backend().keep)
+    minimal = Minimal(weights, backend().joined, filterings, multiplication)
     return graph, minimal.forwards(graph, graph.steps), minimal
 
 
@@ -163,11 +174,12 @@ def changed(graph, other):
 
 
 @BOTH
+@pytest.mark.parametrize("multiplication", [APART, TOGETHER], ids=["apart", "together"])
 @pytest.mark.parametrize("case", FIT)
-def test_the_function_is_the_same(case, filtering):
+def test_the_function_is_the_same(case, multiplication, filtering):
     convolution = FIT[case]()
     model = around(convolution, size=(33, 35))
-    graph, other, minimal = filtered(model, [filtering])
+    graph, other, minimal = filtered(model, [filtering], multiplication)
     assert changed(graph, other) == [convolution.name]
     assert fits(graph, graph.steps, [filtering])
     assert changed(graph, minimal.forwards(graph, ())) == []
@@ -179,7 +191,7 @@ def test_the_function_is_the_same(case, filtering):
     # It reads its own kernels, and the layer's bias alone.
     old = {id(each) for each in convolution.weights}
     read = [id(each) in old for each in variables_of(other)]
-    assert read.count(False) == KERNELS[filtering]
+    assert read.count(False) == (KERNELS[filtering] if multiplication is APART else 1)
     assert read.count(True) == int(convolution.use_bias)
 
 

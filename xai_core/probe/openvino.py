@@ -66,7 +66,6 @@ def check(precision: str) -> None:
         )
 
 
-@cache
 def worth_filtering(precision: str) -> Sequence[Filtering]:
     """The minimal filtering that is faster: where products take their time, beside sums of tiles.
 
@@ -76,7 +75,13 @@ def worth_filtering(precision: str) -> Sequence[Filtering]:
     """
     if precision == "f32":
         return FOUR, TWO
-    return (TWO,) if any(_BY_VECTORS in name for name in multiplied_by(precision)) else ()
+    return (TWO,) if by_vectors(precision) else ()
+
+
+@cache
+def by_vectors(precision: str) -> bool:
+    """Whether bfloat16 is multiplied by vectors, not by units for matrices."""
+    return any(_BY_VECTORS in name for name in multiplied_by(precision))
 
 
 def multiplied_by(precision: str) -> Sequence[str]:

@@ -5,6 +5,7 @@ once for all of them, and half as much in bfloat16, which TensorFlow gains nothi
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from xai_core.probe import backend
 from xai_core.probe.dense import is_dense
-from xai_core.probe.openvino import compiled, openvino
+from xai_core.probe.fastest import Fastest
+from xai_core.probe.openvino import by_vectors, compiled, openvino
 from xai_core.probe.way_back import with_way_back
 from xai_core.surgery import Graph, Step
 from xai_core.typing import FloatArray, Tensor
@@ -21,9 +23,18 @@ WEIGHTS = 2**21
 """From which on a kernel is OpenVINO's to multiply by: 8 MiB, half of VGG16's smallest. To go there
 and back takes a tenth of a millisecond, and to read that much as long."""
 
-_FEWEST = {"f32": 1, "bf16": 5}
-"""Rows, by precision. In bfloat16 OpenVINO multiplies one of them slower than it reads the kernel:
-five take less time than one."""
+_ONE, _FIVE = 1, 5
+
+
+def _fewest(precision: str) -> Sequence[int]:
+    """Rows, to choose from, that fewer are filled up to.
+
+    OpenVINO multiplies a single row in bfloat16 slower than it reads the kernel on some processors:
+    five take less time there. Where it multiplies by vectors no value depends on their number.
+    """
+    if precision == "f32":
+        return (_ONE,)
+    return (_ONE, _FIVE) if by_vectors(precision) else (_FIVE,)
 
 
 class LargeDense:
@@ -99,14 +110,13 @@ class Product:
         self._request = compiled(
             package.Model([product], [given]), precision
         ).create_infer_request()
-        self._fewest = _FEWEST[precision]
+        self._fewest = Fastest(_fewest(precision))
         self._lock = threading.Lock()
 
     def __call__(self, rows: FloatArray) -> FloatArray:
         """(N, a) as (N, b), or the other way round; a copy, since the request holds its answer."""
-        missing = max(self._fewest - len(rows), 0)
-        fed = np.pad(rows, [(0, missing), (0, 0)])
-        with self._lock:
+        with self._lock, self._fewest.of(len(rows)) as fewest:
+            fed = np.pad(rows, [(0, max(fewest - len(rows), 0)), (0, 0)])
             found = next(iter(self._request.infer([fed]).values()))
             return np.array(found[: len(rows)])
 

@@ -11,7 +11,7 @@ tiles before and after would take as long as is saved if each were written to me
 that a backend that joins them is needed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from math import ceil, prod
@@ -74,6 +74,31 @@ AT_ONCE = Sums(_tiles_at_once, _products_at_once)
 IN_TURN = Sums(_tiles_in_turn, _products_in_turn)
 """Along one side, and that along the other: fewer sums of many. A line of tiles is summed up as
 one, which is a third of the operations that a compiler has to go through."""
+
+
+class Multiplication(NamedTuple):
+    """How the products in between are made."""
+
+    kernels: Callable[[FloatArray], Sequence[FloatArray]]
+    """What is kept of kernels (products, channels, filters)."""
+    of_tiles: Callable[[Sequence[Tensor], Sequence[Any]], Sequence[Tensor]]
+    """(tiles, filters) of each product: of its (tiles, channels), and of what is kept."""
+
+
+def _each_by_itself(tiles: Sequence[Tensor], kernels: Sequence[Any]) -> Sequence[Tensor]:
+    return list(map(ops.matmul, tiles, map(ops.convert_to_tensor, kernels)))
+
+
+def _all_at_once(tiles: Sequence[Tensor], kernels: Sequence[Any]) -> Sequence[Tensor]:
+    found: Sequence[Tensor] = ops.unstack(ops.matmul(ops.stack(tiles), *kernels))
+    return found
+
+
+APART = Multiplication(list, _each_by_itself)
+"""One by one: a part of a larger kernel JAX would copy each time, and TensorFlow tiles."""
+TOGETHER = Multiplication(lambda kernels: [kernels], _all_at_once)
+"""As one operation, where tiles that lie side by side need no copy, as in OpenVINO: cores wait for
+each other once."""
 
 
 def _times(row: Sequence[float], values: Sequence[Tensor]) -> Tensor:
@@ -182,6 +207,7 @@ class Minimal:
         weights: How to come by values of variables, and make others of them.
         joined: Makes one operation of a function of tensors, for use within a program.
         filterings: What to choose from for each convolution: the first that is worth it.
+        multiplication: How products are made.
     """
 
     def __init__(
@@ -189,13 +215,15 @@ class Minimal:
         weights: Weights,
         joined: Callable[[Callable[..., Any]], Callable[..., Any]],
         filterings: Sequence[Filtering] = (TWO,),
+        multiplication: Multiplication = APART,
     ) -> None:
         self._weights = weights
         self._join = joined
         self._filterings = filterings
+        self._multiplication = multiplication
         self._kernels: dict[tuple[int, Any, Filtering], tuple[Any, tuple[Any, ...]]] = {}
         """By the `id` of a variable, how it is turned, and filtered: itself, to keep the `id`, and
-        one for each product."""
+        what is kept of its products."""
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def forwards(self, graph: Graph, steps: Sequence[Step]) -> Graph:
@@ -230,7 +258,8 @@ class Minimal:
 
         def filtered(inputs: Tensor, **_: Any) -> Tensor:
             gather = self._gather(filtering, inputs, before, conv.activation)
-            return gather(*_products(spread(inputs), kernels), *map(ops.convert_to_tensor, bias))
+            products = self._multiplication.of_tiles(spread(inputs), kernels)
+            return gather(*products, *map(ops.convert_to_tensor, bias))
 
         return replace(step, operation=filtered, reads=(*kernels, *bias))
 
@@ -245,7 +274,7 @@ class Minimal:
         def back(upstream: Tensor, made_of: Tensor) -> Tensor:
             tiles = spread(upstream, made_of) if rectifies else spread(upstream)
             gather = self._gather(filtering, upstream, before, activations.linear)
-            return gather(*_products(tiles, turned))
+            return gather(*self._multiplication.of_tiles(tiles, turned))
 
         both_ways = with_way_back(forwards.operation, back)
 
@@ -263,11 +292,11 @@ class Minimal:
     def _kernels_of(
         self, kernel: Any, turn: Callable[[FloatArray], FloatArray], filtering: Filtering
     ) -> tuple[Any, ...]:
-        """One variable for each product: a part of a larger one JAX would copy each time."""
         key = (id(kernel), turn, filtering)
         if key not in self._kernels:
-            each = transformed(filtering, turn(self._weights.of(kernel)))
-            made_of = tuple(self._weights.made(one, kernel) for one in each)
+            made = transformed(filtering, turn(self._weights.of(kernel)))
+            kept = self._multiplication.kernels(made)
+            made_of = tuple(self._weights.made(each, kernel) for each in kept)
             self._kernels[key] = (kernel, made_of)
         return self._kernels[key][1]
 
@@ -304,10 +333,6 @@ def _filtering(step: Step, graph: Graph, filterings: Sequence[Filtering]) -> Fil
     products = pairs * height * width
     worth = (each for each in filterings if pairs >= each.pairs and products >= each.products)
     return next(worth, None)
-
-
-def _products(tiles: Sequence[Tensor], kernels: Sequence[Any]) -> Iterator[Tensor]:
-    return map(ops.matmul, tiles, map(ops.convert_to_tensor, kernels))
 
 
 def _bias_of(convolution: Any) -> tuple[Any, ...]:
